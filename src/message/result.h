@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * result.h - what became of a task, as Celery's clients read it.
+ *
+ * A result message goes to the queue a request names in reply_to (the rpc backend).
+ * Failures are always objects of exc_type, exc_message and exc_module; a string or null
+ * there breaks Python clients.
+ */
+#ifndef CONEY_MESSAGE_RESULT_H
+#define CONEY_MESSAGE_RESULT_H
+
+#include "base/envelope.h"
+#include <coney/error.h>
+
+#include <jansson.h>
+
+enum result_status {
+    RESULT_SUCCESS,
+    RESULT_FAILURE,
+    RESULT_RETRY,
+    RESULT_REVOKED,
+    RESULT_STARTED
+};
+
+/* Everything is borrowed. */
+struct result {
+    const char *task_id;
+    const char *correlation_id; /* NULL: the task id */
+    enum result_status status;
+    const json_t *value;    /* SUCCESS, STARTED; NULL: null */
+    const char *exc_type;   /* FAILURE, RETRY, REVOKED; NULL: "TaskError" */
+    const char *exc_module; /* NULL: "coney" */
+    const char *exc_text;   /* one positional argument; NULL: none */
+    const json_t
+            *exc_message;  /* an array of arguments instead of exc_text; may be NULL */
+    const char *traceback; /* NULL: null */
+};
+
+const char *result_status_name(enum result_status status);
+
+/* Encode for the rpc backend, transient. @out is the caller's, for envelope_fini(). Text
+ * that is not UTF-8 is repaired, never refused. CONEY_ENOMEM, CONEY_ELIMIT. */
+enum coney_rc result_encode(const struct result *r, struct envelope *out,
+        struct coney_error *err) CONEY_MUST_CHECK;
+
+/* A result as read. */
+struct result_message {
+    char *task_id;   /* owned */
+    char *status;    /* owned; any word */
+    json_t *value;   /* owned; result as it stands in the message */
+    char *traceback; /* owned; NULL: none */
+};
+
+/* CONEY_ESYNTAX, CONEY_ELIMIT, CONEY_ENOMEM. */
+enum coney_rc result_decode(const struct envelope *e, struct result_message *out,
+        struct coney_error *err) CONEY_MUST_CHECK;
+void result_message_fini(struct result_message *m);
+
+#endif /* CONEY_MESSAGE_RESULT_H */

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * task.h - task messages: Celery's protocol 2 (docs.celeryq.dev, "Message Protocol").
+ *
+ * Decoding takes an envelope apart into a task_request and refuses what is malformed or
+ * too large; encoding builds the envelope of a new task, of a retry or of a message put
+ * back. The encoders can't produce a message that a Python worker would choke on: every
+ * one they make has an id, json/utf-8, a body of exactly three elements, a time limit of
+ * two, and times with six digits and a numeric offset, or null.
+ */
+#ifndef CONEY_MESSAGE_TASK_H
+#define CONEY_MESSAGE_TASK_H
+
+#include "base/envelope.h"
+#include "base/rng.h"
+#include <coney/error.h>
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* An absent eta or expiry. */
+#define TASK_NO_TIME INT64_MIN
+/* An absent time limit or group index. */
+#define TASK_NONE INT64_C(-1)
+
+struct message_limits {
+    size_t body_max;    /* bytes, before and after decompression        [16 MiB] */
+    size_t ratio_max;   /* decompressed bytes per compressed byte       [100]    */
+    unsigned depth_max; /* nesting of the JSON body                     [64]     */
+    size_t name_max;    /* bytes of a task name or an id                [255]    */
+};
+
+struct message_limits message_limits_default(void);
+
+enum task_ignore_result { TASK_RESULT_DEFAULT, TASK_RESULT_KEEP, TASK_RESULT_IGNORE };
+
+/* What one message asks for. Strings and JSON belong to the request. */
+struct task_request {
+    struct arena *arena;
+    const char *id;
+    const char *task;
+    const char *shadow; /* NULL: none; likewise below */
+    const char *root_id;
+    const char *parent_id;
+    const char *group;
+    const char *origin;
+    const char *reply_to;       /* NULL or non-empty */
+    const char *correlation_id; /* the property, else the id */
+    int64_t group_index;
+    int64_t retries;
+    int64_t eta_us;     /* wall time; TASK_NO_TIME */
+    int64_t expires_us; /* wall time; TASK_NO_TIME */
+    int64_t time_limit_ms;
+    int64_t soft_time_limit_ms;
+    enum task_ignore_result ignore_result;
+    struct bytes body; /* the JSON text [args, kwargs, embed], decompressed; terminated */
+    json_t *args;      /* array */
+    json_t *kwargs;    /* object */
+    json_t *embed;     /* object or null */
+};
+
+/*
+ * Decode @e, which is only read. On success *@out is the caller's, for
+ * task_request_free(). CONEY_ESYNTAX: malformed, text says how and where; CONEY_ELIMIT;
+ * CONEY_ENOMEM. Whatever of id and task could be read is put into @err's text.
+ */
+enum coney_rc task_decode(const struct envelope *e, const struct message_limits *limits,
+        struct task_request **out, struct coney_error *err) CONEY_MUST_CHECK;
+void task_request_free(struct task_request *r);
+
+/* A task to be sent. Zero and NULL mean absent, except where said. Everything is
+ * borrowed. */
+struct task_spec {
+    const char *id;       /* NULL: a new UUID */
+    const char *task;     /* required */
+    const json_t *args;   /* array; NULL: [] */
+    const json_t *kwargs; /* object; NULL: {} */
+    const json_t *embed;  /* object with callbacks, errbacks, chain, chord; NULL: none */
+    int64_t eta_us;       /* TASK_NO_TIME */
+    int64_t expires_us;   /* TASK_NO_TIME; also sets the AMQP expiration, never below 0 */
+    int64_t time_limit_ms;      /* TASK_NONE */
+    int64_t soft_time_limit_ms; /* TASK_NONE */
+    int64_t group_index;        /* TASK_NONE */
+    const char *group;
+    const char *root_id; /* NULL: the id */
+    const char *parent_id;
+    const char *shadow;
+    const char *reply_to;
+    const char *origin; /* "gen<pid>@<host>" */
+    const char *app_id; /* NULL: "coney" */
+    int priority;       /* 0..255; -1: none */
+    enum task_ignore_result ignore_result;
+    const struct table *headers; /* of the user; a name of Celery's own is refused */
+};
+
+/* A spec with every field absent. */
+struct task_spec task_spec_none(void);
+
+/*
+ * Encode @spec as a new message into @out, which is initialised here and the caller's for
+ * envelope_fini(). @now_us stamps it and gives the expiration. The properties type,
+ * message_id, timestamp and app_id are set for the people who look at queues.
+ * CONEY_EINVAL (text names the field), CONEY_ELIMIT, CONEY_ENOMEM.
+ */
+enum coney_rc task_encode(const struct task_spec *spec, int64_t now_us, struct rng *rng,
+        struct envelope *out, struct coney_error *err) CONEY_MUST_CHECK;
+
+/* What changes when a message goes round again. */
+struct task_again {
+    int64_t retries;       /* the new count */
+    int64_t eta_us;        /* TASK_NO_TIME: runs at once */
+    const char *parent_id; /* NULL: unchanged */
+    const struct table *
+            headers; /* set in addition, each a name beginning with coney-; may be NULL */
+};
+
+/*
+ * The message @e once more: same id, body and headers, types untouched, but for what
+ * @again says, the broker's own headers (stripped) and the AMQP expiration, which is left
+ * out: the expires header decides. Persistent always; the priority travels along. @out as
+ * for task_encode(). CONEY_ENOMEM, CONEY_EINVAL.
+ */
+enum coney_rc task_encode_again(const struct envelope *e, const struct task_again *again,
+        struct envelope *out, struct coney_error *err) CONEY_MUST_CHECK;
+
+/* "2026-11-20T13:03:53.003744+00:00" */
+enum { TIME_TEXT_SIZE = 36 };
+void time_format(int64_t wall_us, char text[TIME_TEXT_SIZE]);
+/* ISO 8601 as Celery's peers write it (offset +HH:MM, +HHMM, Z or none = UTC; T or space;
+ * 0-9 fraction digits). CONEY_ESYNTAX. */
+enum coney_rc time_parse(const char *text, int64_t *wall_us) CONEY_MUST_CHECK;
+
+#endif /* CONEY_MESSAGE_TASK_H */
