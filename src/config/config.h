@@ -12,6 +12,7 @@
 #define CONEY_CONFIG_CONFIG_H
 
 #include "base/buffer.h"
+#include "base/log.h"
 #include "schedule/schedule.h"
 #include <coney/error.h>
 
@@ -28,7 +29,6 @@ enum declare_mode { DECLARE_ACTIVE, DECLARE_PASSIVE };
 enum queue_type { QUEUE_QUORUM, QUEUE_CLASSIC };
 enum jitter { JITTER_FULL, JITTER_EQUAL, JITTER_NONE };
 enum handler_kind { HANDLER_NATIVE, HANDLER_COMMAND };
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
 struct string_list {
     char **items;
