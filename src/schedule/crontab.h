@@ -56,8 +56,8 @@ struct crontab {
 
 /*
  * Read @text. CONEY_ESYNTAX: @err says what was found and what is allowed, err->column
- * where (1-based); *@out is then undefined. A date that never comes (31 February) is such
- * a mistake.
+ * where, if at one place (1-based); *@out is then undefined. A date that never comes (31
+ * February) is a mistake, too.
  */
 enum coney_rc crontab_parse(
         const char *text, struct crontab *out, struct coney_error *err) CONEY_MUST_CHECK;
@@ -65,6 +65,9 @@ enum coney_rc crontab_parse(
 /* Whether both kinds of day are restricted (neither field is a bare star), so that
  * crontab_set_days() must come before crontab_next(). */
 bool crontab_needs_days(const struct crontab *c);
+
+/* Whether it ever runs: false when none of its months has such a day (31 February). */
+bool crontab_has_date(const struct crontab *c);
 
 /*
  * Say how the days combine; without effect where crontab_needs_days() is false.

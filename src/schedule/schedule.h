@@ -43,6 +43,9 @@ enum {
     SCHEDULE_MISFIRE_MAX = 100   /* default of misfire_max */
 };
 
+/* The root of all identifiers made here; any language's uuid5() can make them again. */
+#define SCHEDULE_NAMESPACE "5e0d6c0b-7a42-4c55-9d0b-0c3f6a1e8b27"
+
 /* Filled in by whoever reads the config; owns what it points to. */
 struct schedule_entry {
     char *name; /* unique within the schedule */
@@ -84,8 +87,9 @@ int64_t schedule_entry_due(
 
 /*
  * The message id of a tick, the same on every beat: a version 5 UUID (RFC 9562 §5.5) of
- * "beat:<beat>:<entry>:<due>", where <due> is like 2026-03-29T01:00:00.000Z. @beat is the
- * beat's name, for two beats may well have an entry "nightly" each.
+ * the due time, such as "2026-03-29T01:00:00.000Z", in the name space of the entry's
+ * name, which is in that of the beat's, which is in SCHEDULE_NAMESPACE. @beat is there
+ * because two beats may well have an entry "nightly" each.
  */
 void schedule_entry_id(const struct schedule_entry *e, const char *beat, int64_t due_us,
         char text[UUID_TEXT_SIZE]);
