@@ -143,8 +143,8 @@ struct board_news {
 
 /*
  * Take the next thing that the runner said; BOARD_NOTHING when there is none. Never
- * blocks. CONEY_EINVAL: the runner broke the contract, text says how; the board gives
- * nothing more. CONEY_ENOMEM: nothing was taken.
+ * blocks. CONEY_EINVAL: the runner broke the contract, text says how; CONEY_ENOMEM: what
+ * it said could not be kept. The board gives nothing more after either: kill the runner.
  */
 enum coney_rc board_take(struct board *b, struct board_news *out,
         struct coney_error *err) CONEY_MUST_CHECK;
