@@ -44,11 +44,13 @@ struct delay_route {
 
 /*
  * Where to publish so that @queue gets the message @delay_s seconds later (clamped to
- * DELAY_MAX_S). CONEY_EINVAL: below 1, or the queue's name is over 199 bytes.
+ * DELAY_MAX_S). CONEY_EINVAL: below 1, or no queue can be addressed by that name: it is
+ * empty, over 199 bytes, or has a part between dots that is just * or #.
  */
 enum coney_rc delay_route(const char *prefix, int64_t delay_s, const char *queue,
         struct delay_route *out) CONEY_MUST_CHECK;
-/* The pattern that binds @queue to <prefix>.v1.delayed: 28 `*` words and the name. */
+/* The pattern that binds @queue to <prefix>.v1.delayed: 28 `*` words and the name.
+ * CONEY_EINVAL as for delay_route(). */
 enum coney_rc delay_binding(const char *queue, char key[AMQP_NAME_SIZE]) CONEY_MUST_CHECK;
 /*
  * Whole seconds that a message due at @eta_us spends in the levels, when it is @now_us:

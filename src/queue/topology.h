@@ -24,7 +24,7 @@ struct declaration {
 };
 
 struct topology {
-    struct arena *arena; /* owns everything */
+    struct arena *arena; /* owns everything, this struct too */
     struct declaration *items;
     size_t count;
 };
@@ -35,7 +35,8 @@ enum topology_part {
     TOPOLOGY_TOKEN = 2  /* the token queue of config.beat.name */
 };
 
-/* @parts is an or of topology_part. CONEY_ENOMEM, CONEY_EINVAL (a name too long). */
+/* @parts is an or of topology_part. CONEY_ENOMEM, CONEY_EINVAL (a name too long, or a
+ * queue's with a part that is just * or #; @err says which). */
 enum coney_rc topology_new(const struct config *c, unsigned parts, struct topology **out,
         struct coney_error *err) CONEY_MUST_CHECK;
 void topology_free(struct topology *t);
