@@ -2,9 +2,9 @@
 /*
  * test.h - what the C tests share, and cmocka with what its header expects before it.
  *
- * Failing allocations: every malloc, calloc and realloc that our own code calls goes through
- * a counter, so that a test can walk a function through the failure of each of them. The
- * libraries' own allocations are not seen.
+ * Failing allocations: every malloc, calloc and realloc that our own code calls goes
+ * through a counter, so that a test can walk a function through the failure of each of
+ * them. The libraries' own allocations are not seen.
  */
 #ifndef CONEY_TESTS_TEST_H
 #define CONEY_TESTS_TEST_H
@@ -20,7 +20,7 @@
 /* A fresh file that holds @text. Owned by the caller: unlink and free. Never NULL. */
 char *test_file(const char *text);
 
-/* A fresh, empty directory. Owned by the caller: test_remove_tree() and free. Never NULL. */
+/* A fresh, empty directory. Owned by the caller: test_remove_tree(), free. Never NULL. */
 char *test_directory(void);
 
 /* Remove @path and everything below it. */
