@@ -1,0 +1,543 @@
+/* SPDX-License-Identifier: MIT */
+/* intake.c - lanes over one session, opened again whenever it comes back. */
+#include "worker/intake.h"
+
+#include "base/error.h"
+#include "loop/driver.h"
+#include "queue/declarer.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    PREFETCH_MIN = 4,
+    REPAIR_MS = 1000,          /* after a lane died or an object vanished */
+    REFUSED_REPAIR_MS = 10000, /* after a declaration was refused: somebody must act */
+    CLOSE_TIMEOUT_MS = 2000
+};
+
+TAILQ_HEAD(lane_list, lane);
+
+/* A queue to consume from. */
+struct source {
+    char *queue; /* owned */
+    bool foreign;
+    unsigned prefetch;
+    char *class_name;     /* owned; for the consumer tag */
+    struct lane *current; /* NULL: to be opened */
+};
+
+struct intake {
+    struct session *session;   /* owned */
+    struct driver *driver;     /* owned */
+    struct declarer *declarer; /* owned */
+    struct intake_callbacks callbacks;
+    struct source *sources; /* owned */
+    size_t source_count;
+    struct lane_list lanes;
+    struct lane **by_channel; /* owned; index: channel number */
+    size_t by_channel_count;
+    char *tag_prefix; /* owned */
+    unsigned generation;
+    uv_timer_t *timer; /* closed with the intake; freed by its close callback */
+    bool announced;    /* on_ready was called in this life of the connection */
+    bool retired;
+    bool closing;
+};
+
+/* --- lanes
+ * ------------------------------------------------------------------------------ */
+
+static struct lane *lane_on(const struct intake *in, struct amqp_channel ch)
+{
+    struct lane *lane =
+            ch.number < in->by_channel_count ? in->by_channel[ch.number] : NULL;
+    return lane && lane->channel.generation == ch.generation ? lane : NULL;
+}
+
+static enum coney_rc index_lane(struct intake *in, struct lane *lane)
+{
+    size_t number = lane->channel.number;
+    if (number >= in->by_channel_count) {
+        size_t count = number + 16;
+        struct lane **grown = realloc(in->by_channel, count * sizeof(struct lane *));
+        if (!grown)
+            return CONEY_ENOMEM;
+        for (size_t i = in->by_channel_count; i < count; i++)
+            grown[i] = NULL;
+        in->by_channel = grown;
+        in->by_channel_count = count;
+    }
+    in->by_channel[number] = lane;
+    return CONEY_OK;
+}
+
+static void lane_free(struct lane *lane)
+{
+    free(lane->queue);
+    free(lane);
+}
+
+/* Take the lane out of the intake; its jobs keep it alive. */
+static void detach_lane(struct lane *lane)
+{
+    struct intake *in = lane->intake;
+
+    if (lane_on(in, lane->channel) == lane)
+        in->by_channel[lane->channel.number] = NULL;
+    TAILQ_REMOVE(&in->lanes, lane, entry);
+    for (size_t i = 0; i < in->source_count; i++)
+        if (in->sources[i].current == lane)
+            in->sources[i].current = NULL;
+    lane->state = LANE_DEAD;
+    lane->intake = NULL;
+    if (lane->jobs == 0)
+        lane_free(lane);
+}
+
+static void kill_lane(struct lane *lane)
+{
+    struct intake *in = lane->intake;
+
+    lane->jobs++; /* held until we are done with it */
+    detach_lane(lane);
+    in->callbacks.on_lane_dead(in->callbacks.ctx, lane);
+    lane_release(lane);
+}
+
+static enum coney_rc consume(struct intake *in, struct source *source, struct lane *lane)
+{
+    struct consume c = {.queue = lane->queue, .consumer_tag = lane->consumer_tag};
+    enum coney_rc rc = session_channel_open(in->session, &lane->channel);
+    if (rc == CONEY_OK)
+        rc = index_lane(in, lane);
+    if (rc == CONEY_OK)
+        rc = session_qos(in->session, lane->channel, (uint16_t)source->prefetch);
+    if (rc == CONEY_OK)
+        rc = session_consume(in->session, lane->channel, &c, 1);
+    return rc;
+}
+
+static enum coney_rc open_lane(struct intake *in, struct source *source)
+{
+    struct lane *lane = calloc(1, sizeof(*lane));
+    if (!lane)
+        return CONEY_ENOMEM;
+    lane->queue = strdup(source->queue);
+    if (!lane->queue) {
+        lane_free(lane);
+        return CONEY_ENOMEM;
+    }
+    lane->intake = in;
+    lane->foreign = source->foreign;
+    lane->prefetch = source->prefetch;
+    snprintf(lane->consumer_tag, sizeof(lane->consumer_tag), "%.200s:%.30s#%u",
+            in->tag_prefix, source->class_name, ++in->generation);
+    TAILQ_INSERT_TAIL(&in->lanes, lane, entry);
+    source->current = lane;
+
+    enum coney_rc rc = consume(in, source, lane);
+    if (rc != CONEY_OK) {
+        (void)!session_channel_close(in->session, lane->channel);
+        detach_lane(lane);
+    }
+    return rc;
+}
+
+/* --- the connection's life
+ * ----------------------------------------------------------------- */
+
+static void on_timer(uv_timer_t *timer);
+
+static void repair_in(struct intake *in, unsigned delay_ms)
+{
+    if (!in->closing)
+        uv_timer_start(in->timer, on_timer, delay_ms, 0);
+}
+
+static void open_missing_lanes(struct intake *in)
+{
+    if (in->retired)
+        return;
+    for (size_t i = 0; i < in->source_count; i++)
+        if (!in->sources[i].current && open_lane(in, &in->sources[i]) != CONEY_OK)
+            repair_in(in, REPAIR_MS);
+}
+
+static void start_declaring(struct intake *in)
+{
+    if (declarer_start(in->declarer, in->session) != CONEY_OK)
+        repair_in(in, REPAIR_MS);
+}
+
+/* Lanes whose settlements could not be queued: their deliveries must come again. */
+static void kill_broken_lanes(struct intake *in)
+{
+    struct lane *next;
+    for (struct lane *lane = TAILQ_FIRST(&in->lanes); lane; lane = next) {
+        next = TAILQ_NEXT(lane, entry);
+        if (!lane->broken)
+            continue;
+        (void)!session_channel_close(in->session, lane->channel);
+        kill_lane(lane);
+    }
+}
+
+static void on_timer(uv_timer_t *timer)
+{
+    struct intake *in = timer->data;
+
+    kill_broken_lanes(in);
+    if (session_is_up(in->session) && !in->retired)
+        start_declaring(in);
+}
+
+bool intake_is_consuming(const struct intake *in)
+{
+    if (!session_is_up(in->session))
+        return false;
+    for (size_t i = 0; i < in->source_count; i++) {
+        const struct lane *lane = in->sources[i].current;
+        if (!lane || lane->state != LANE_CONSUMING)
+            return false;
+    }
+    return true;
+}
+
+static void close_when_drained(struct intake *in)
+{
+    if (!in->retired || in->closing || !TAILQ_EMPTY(&in->lanes))
+        return;
+    in->closing = true;
+    uv_timer_stop(in->timer);
+    session_close(in->session, CLOSE_TIMEOUT_MS);
+}
+
+/* A lane that drains and has no more jobs is closed. */
+static void close_lane_when_empty(struct lane *lane)
+{
+    struct intake *in = lane->intake;
+    if (!in || lane->state != LANE_DRAINING || lane->jobs > 0)
+        return;
+    (void)!session_channel_close(in->session, lane->channel);
+    detach_lane(lane);
+    close_when_drained(in);
+}
+
+static void cancel_lane(struct lane *lane)
+{
+    struct intake *in = lane->intake;
+    if (lane->state != LANE_CONSUMING && lane->state != LANE_OPENING)
+        return;
+    lane->state = LANE_CANCELLING;
+    if (session_cancel(in->session, lane->channel, lane->consumer_tag, 2) != CONEY_OK)
+        kill_lane(lane);
+}
+
+/* Everything is consumed from: the lanes of an earlier plan are no longer needed. */
+static void announce_when_consuming(struct intake *in)
+{
+    struct lane *next;
+
+    if (in->announced || !intake_is_consuming(in))
+        return;
+    in->announced = true;
+    for (struct lane *lane = TAILQ_FIRST(&in->lanes); lane; lane = next) {
+        next = TAILQ_NEXT(lane, entry);
+        if (lane->superseded)
+            cancel_lane(lane);
+    }
+    in->callbacks.on_ready(in->callbacks.ctx, in);
+}
+
+static void handle_reply(struct intake *in, const struct session_event *ev)
+{
+    struct lane *lane = lane_on(in, ev->channel);
+    if (!lane)
+        return;
+    if (lane->state == LANE_OPENING) {
+        lane->state = LANE_CONSUMING;
+        announce_when_consuming(in);
+    } else if (lane->state == LANE_CANCELLING && ev->cookie == 2) {
+        lane->state = LANE_DRAINING;
+        lane->jobs++;
+        in->callbacks.on_lane_cancelled(in->callbacks.ctx, lane);
+        lane_release(lane);
+    }
+}
+
+static void handle_down(struct intake *in, const struct session_event *ev)
+{
+    struct lane *lane;
+
+    in->announced = false;
+    uv_timer_stop(in->timer);
+    while ((lane = TAILQ_FIRST(&in->lanes)))
+        kill_lane(lane);
+    if (in->retired) {
+        in->closing = true;
+        in->callbacks.on_empty(in->callbacks.ctx, in);
+        return;
+    }
+    in->callbacks.on_down(in->callbacks.ctx, ev);
+}
+
+/* The queue was deleted or failed over, or the channel was closed under the lane. */
+static void handle_lane_loss(struct intake *in, const struct session_event *ev)
+{
+    struct lane *lane = lane_on(in, ev->channel);
+    if (!lane)
+        return;
+    in->callbacks.on_refused(in->callbacks.ctx, lane->queue, &ev->error);
+    if (ev->type == SESSION_CANCELLED)
+        (void)!session_channel_close(in->session, lane->channel);
+    kill_lane(lane);
+    repair_in(in, REPAIR_MS);
+    close_when_drained(in);
+}
+
+static void after_declaring(struct intake *in)
+{
+    switch (declarer_state(in->declarer)) {
+    case DECLARER_DONE:
+        open_missing_lanes(in);
+        break;
+    case DECLARER_FAILED:
+        in->callbacks.on_refused(in->callbacks.ctx, NULL, declarer_error(in->declarer));
+        repair_in(in, REFUSED_REPAIR_MS);
+        break;
+    case DECLARER_IDLE:
+    case DECLARER_BUSY:
+        break;
+    }
+}
+
+static void on_event(void *ctx, struct session_event *ev)
+{
+    struct intake *in = ctx;
+    struct lane *lane;
+
+    if (ev->type != SESSION_DOWN && declarer_handle(in->declarer, in->session, ev)) {
+        after_declaring(in);
+        return;
+    }
+    switch (ev->type) {
+    case SESSION_UP:
+        in->callbacks.on_up(in->callbacks.ctx, in->session);
+        start_declaring(in);
+        break;
+    case SESSION_DOWN:
+        (void)!declarer_handle(in->declarer, in->session, ev);
+        handle_down(in, ev);
+        break;
+    case SESSION_DELIVERY:
+        lane = lane_on(in, ev->channel);
+        if (lane) {
+            lane->jobs++;
+            in->callbacks.on_delivery(in->callbacks.ctx, lane, &ev->delivery);
+        }
+        break;
+    case SESSION_REPLY:
+        handle_reply(in, ev);
+        break;
+    case SESSION_CHANNEL_CLOSED:
+    case SESSION_CANCELLED:
+        handle_lane_loss(in, ev);
+        break;
+    case SESSION_BLOCKED:
+    case SESSION_UNBLOCKED:
+    case SESSION_PUBLISHED:
+    case SESSION_RETURNED:
+        break;
+    }
+}
+
+/* --- making and unmaking
+ * --------------------------------------------------------------------- */
+
+static unsigned prefetch_of(const struct config *c, const struct queue_config *q)
+{
+    unsigned prefetch = q->prefetch > 0 ? q->prefetch : c->worker.prefetch;
+    if (prefetch == 0)
+        prefetch = 2 * c->worker.concurrency;
+    return prefetch < PREFETCH_MIN ? PREFETCH_MIN : prefetch;
+}
+
+static void free_sources(struct source *sources, size_t count)
+{
+    for (size_t i = 0; sources && i < count; i++) {
+        free(sources[i].queue);
+        free(sources[i].class_name);
+    }
+    free(sources);
+}
+
+/* The sources of @plan, or NULL when out of memory. */
+static struct source *plan_sources(const struct intake_plan *plan)
+{
+    const struct config *c = plan->config;
+    struct source *sources = calloc(c->queue_count, sizeof(*sources));
+
+    for (size_t i = 0; sources && i < c->queue_count; i++) {
+        const struct queue_config *q = &c->queues[i];
+        unsigned prefetch = prefetch_of(c, q) + plan->extra_prefetch;
+        sources[i] = (struct source){
+                .queue = strdup(q->name),
+                .foreign = q->foreign,
+                .prefetch = prefetch > UINT16_MAX ? UINT16_MAX : prefetch,
+                .class_name = strdup(c->classes[q->class_index].name),
+        };
+        if (!sources[i].queue || !sources[i].class_name) {
+            free_sources(sources, c->queue_count);
+            return NULL;
+        }
+    }
+    return sources;
+}
+
+enum coney_rc intake_new(uv_loop_t *loop, const struct session_options *options,
+        struct rng *rng, const struct intake_plan *plan,
+        const struct intake_callbacks *callbacks, struct intake **out,
+        struct coney_error *err)
+{
+    enum coney_rc rc;
+    struct intake *in = calloc(1, sizeof(*in));
+
+    *out = NULL;
+    if (!in)
+        return error_set_nomem(err);
+    TAILQ_INIT(&in->lanes);
+    in->callbacks = *callbacks;
+    rc = session_new(options, rng, &in->session, err);
+    if (rc != CONEY_OK)
+        goto out;
+    rc = CONEY_ENOMEM;
+    in->tag_prefix = strdup(plan->tag_prefix);
+    in->sources = plan_sources(plan);
+    if (!in->tag_prefix || !in->sources)
+        goto out;
+    in->source_count = plan->config->queue_count;
+    in->declarer = declarer_new(plan->topology);
+    in->timer = calloc(1, sizeof(*in->timer));
+    if (!in->declarer || !in->timer)
+        goto out;
+    uv_timer_init(loop, in->timer);
+    in->timer->data = in;
+    in->driver = driver_new(loop, in->session, on_event, in);
+    if (!in->driver)
+        goto out;
+    *out = in;
+    return CONEY_OK;
+out:
+    if (rc == CONEY_ENOMEM)
+        error_set_nomem(err);
+    intake_free(in);
+    return rc;
+}
+
+static void free_timer(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+void intake_free(struct intake *in)
+{
+    struct lane *lane;
+
+    if (!in)
+        return;
+    while ((lane = TAILQ_FIRST(&in->lanes)))
+        detach_lane(lane);
+    driver_free(in->driver);
+    declarer_free(in->declarer);
+    session_free(in->session);
+    if (in->timer)
+        uv_close((uv_handle_t *)in->timer, free_timer);
+    free_sources(in->sources, in->source_count);
+    free(in->by_channel);
+    free(in->tag_prefix);
+    free(in);
+}
+
+enum coney_rc intake_replan(struct intake *in, const struct intake_plan *plan)
+{
+    struct source *sources = plan_sources(plan);
+    struct declarer *declarer = declarer_new(plan->topology);
+    struct lane *lane;
+
+    if (!sources || !declarer) {
+        free_sources(sources, plan->config->queue_count);
+        declarer_free(declarer);
+        return CONEY_ENOMEM;
+    }
+    TAILQ_FOREACH(lane, &in->lanes, entry)
+    lane->superseded = true;
+    free_sources(in->sources, in->source_count);
+    declarer_free(in->declarer);
+    in->sources = sources;
+    in->source_count = plan->config->queue_count;
+    in->declarer = declarer;
+    in->announced = false;
+    if (session_is_up(in->session))
+        start_declaring(in);
+    return CONEY_OK;
+}
+
+void intake_repair(struct intake *in)
+{
+    repair_in(in, REPAIR_MS);
+}
+
+void intake_retire(struct intake *in)
+{
+    struct lane *next;
+
+    in->retired = true;
+    for (struct lane *lane = TAILQ_FIRST(&in->lanes); lane; lane = next) {
+        next = TAILQ_NEXT(lane, entry);
+        cancel_lane(lane);
+    }
+    close_when_drained(in);
+}
+
+/* A settlement that can't be queued is made up for by losing the lane, a little later. */
+static void check_settled(struct lane *lane, enum coney_rc rc)
+{
+    if (rc == CONEY_OK || rc == CONEY_ECLOSED)
+        return;
+    lane->broken = true;
+    repair_in(lane->intake, 0);
+}
+
+void lane_ack(struct lane *lane, uint64_t tag)
+{
+    if (lane_is_alive(lane))
+        check_settled(
+                lane, session_ack(lane->intake->session, lane->channel, tag, false));
+}
+
+void lane_nack(struct lane *lane, uint64_t tag, bool requeue)
+{
+    if (lane_is_alive(lane))
+        check_settled(lane,
+                session_nack(lane->intake->session, lane->channel, tag, false, requeue));
+}
+
+void lane_release(struct lane *lane)
+{
+    assert(lane->jobs > 0);
+    lane->jobs--;
+    if (lane->jobs > 0)
+        return;
+    if (lane->state == LANE_DEAD)
+        lane_free(lane);
+    else
+        close_lane_when_empty(lane);
+}
+
+bool lane_is_alive(const struct lane *lane)
+{
+    return lane->state != LANE_DEAD;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/* job.c - making and unmaking a job. */
+#include "worker/job.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+struct job *job_new(struct lane *lane, struct delivery *d)
+{
+    struct job *j = calloc(1, sizeof(*j));
+    if (!j)
+        return NULL;
+    j->queue = arena_strdup(d->envelope.arena, lane->queue);
+    if (!j->queue) {
+        free(j);
+        return NULL;
+    }
+    j->lane = lane;
+    j->tag = d->tag;
+    j->foreign = lane->foreign;
+    j->delivery = *d;
+    d->envelope = (struct envelope){.arena = NULL};
+    return j;
+}
+
+void job_orphan(struct job *j)
+{
+    if (!j->lane)
+        return;
+    lane_release(j->lane);
+    j->lane = NULL;
+}
+
+void job_free(struct job *j)
+{
+    if (!j)
+        return;
+    assert(!heap_has(&j->timer) && !j->orphan);
+    outgoing_fini(&j->successor);
+    outgoing_fini(&j->result);
+    task_request_free(j->request);
+    settings_unref(j->settings);
+    job_orphan(j);
+    envelope_fini(&j->delivery.envelope);
+    free(j);
+}
+
+const char *job_id(const struct job *j)
+{
+    return j->request ? j->request->id : "-";
+}
+
+const char *job_task(const struct job *j)
+{
+    return j->request ? j->request->task : "-";
+}

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * settings.h - one generation of what the worker was told: configuration, broker objects
+ * and the tasks its plugins offer. A reload makes a new generation; each job keeps the
+ * one it was admitted under.
+ */
+#ifndef CONEY_WORKER_SETTINGS_H
+#define CONEY_WORKER_SETTINGS_H
+
+#include "config/config.h"
+#include "queue/topology.h"
+#include "worker/pool.h"
+
+struct settings {
+    unsigned refs;
+    struct config *config;        /* owned */
+    struct topology *topology;    /* owned */
+    struct offered_tasks offered; /* owned; sorted by name */
+};
+
+/* What holds for one task after message, configuration and plugin have had their say. */
+struct limits {
+    int64_t soft_ms; /* CONFIG_NONE: none */
+    int64_t hard_ms;
+};
+
+/*
+ * Load the configuration at @path (NULL: the usual places), probe the plugins and build
+ * the topology. With one reference, the caller's. Mistakes are collected as by
+ * config_load().
+ */
+enum coney_rc settings_load(const char *path, const char *runner_path,
+        struct settings **out, struct mistakes *mistakes,
+        struct coney_error *err) CONEY_MUST_CHECK;
+struct settings *settings_ref(struct settings *s);
+/* NULL is ignored. */
+void settings_unref(struct settings *s);
+
+/* Whether a worker with these settings can run @policy's task. */
+bool settings_can_run(const struct settings *s, const struct policy *policy);
+/* Message beats configuration beats plugin; a message's limit is TASK_NONE when absent.
+ */
+struct limits settings_limits(const struct settings *s, const struct policy *policy,
+        int64_t message_soft_ms, int64_t message_hard_ms);
+
+#endif /* CONEY_WORKER_SETTINGS_H */
