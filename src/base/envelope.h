@@ -39,12 +39,18 @@ struct envelope {
 enum coney_rc envelope_init(struct envelope *e) CONEY_MUST_CHECK;
 /* Free the arena and so everything in @e; a zeroed envelope is fine. */
 void envelope_fini(struct envelope *e);
+/* A copy that shares nothing with @from. @to is initialised here and on success the
+ * caller's, for envelope_fini(). CONEY_ENOMEM. */
+enum coney_rc envelope_copy(
+        struct envelope *to, const struct envelope *from) CONEY_MUST_CHECK;
 /* Properties with nothing set. */
 struct properties properties_none(void);
 /*
  * Remove what the broker writes into headers and would misread when it comes back:
- * x-death, x-first-death-*, x-last-death-*, x-delivery-count, x-acquired-count; and the
- * expiration property. Every message that is published again passes here.
+ * x-death, x-first-death-*, x-last-death-*, x-delivery-count, x-acquired-count; CC and
+ * BCC, which would send every copy to all queues again; and the properties expiration and
+ * user_id (a publisher may only name itself: 406 otherwise). Every message that is
+ * published again passes here.
  */
 void envelope_strip_broker_headers(struct envelope *e);
 
