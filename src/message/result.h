@@ -39,7 +39,9 @@ struct result {
 const char *result_status_name(enum result_status status);
 
 /* Encode for the rpc backend, transient. @out is the caller's, for envelope_fini(). Text
- * that is not UTF-8 is repaired, never refused. CONEY_ENOMEM, CONEY_ELIMIT. */
+ * that is not UTF-8 is repaired, never refused. CONEY_ENOMEM, CONEY_ELIMIT; CONEY_EINVAL:
+ * @r's JSON holds an object with a __type__ that no Python client could read, which would
+ * lose it the whole message (typed.h); text says which. */
 enum coney_rc result_encode(const struct result *r, struct envelope *out,
         struct coney_error *err) CONEY_MUST_CHECK;
 

@@ -12,7 +12,9 @@
 #define CONEY_MESSAGE_TASK_H
 
 #include "base/envelope.h"
+#include "base/json.h"
 #include "base/rng.h"
+#include "message/time.h"
 #include <coney/error.h>
 
 #include <jansson.h>
@@ -24,6 +26,9 @@
 /* An absent time limit or group index. */
 #define TASK_NONE INT64_C(-1)
 
+/* Beside these, a body may hold one JSON value for each 16 bytes of body_max (4096 are
+ * always fine), which bounds the memory that parsing takes; and ratio_max counts only
+ * beyond 64 KiB of output. */
 struct message_limits {
     size_t body_max;    /* bytes, before and after decompression        [16 MiB] */
     size_t ratio_max;   /* decompressed bytes per compressed byte       [100]    */
@@ -32,6 +37,8 @@ struct message_limits {
 };
 
 struct message_limits message_limits_default(void);
+/* The part of @limits that json_read() checks. */
+struct json_limits message_json_limits(const struct message_limits *limits);
 
 enum task_ignore_result { TASK_RESULT_DEFAULT, TASK_RESULT_KEEP, TASK_RESULT_IGNORE };
 
@@ -61,9 +68,11 @@ struct task_request {
 };
 
 /*
- * Decode @e, which is only read. On success *@out is the caller's, for
- * task_request_free(). CONEY_ESYNTAX: malformed, text says how and where; CONEY_ELIMIT;
- * CONEY_ENOMEM. Whatever of id and task could be read is put into @err's text.
+ * Decode @e, which is only read. Numbers that C has no type for arrive in args and kwargs
+ * as strings (base/json.h says which); body is the text as it came. On success *@out is
+ * the caller's, for task_request_free(). CONEY_ESYNTAX: malformed, text says how and
+ * where; CONEY_ELIMIT; CONEY_ENOMEM. Whatever of id and task could be read is put into
+ * @err's text.
  */
 enum coney_rc task_decode(const struct envelope *e, const struct message_limits *limits,
         struct task_request **out, struct coney_error *err) CONEY_MUST_CHECK;
@@ -123,12 +132,5 @@ struct task_again {
  */
 enum coney_rc task_encode_again(const struct envelope *e, const struct task_again *again,
         struct envelope *out, struct coney_error *err) CONEY_MUST_CHECK;
-
-/* "2026-11-20T13:03:53.003744+00:00" */
-enum { TIME_TEXT_SIZE = 36 };
-void time_format(int64_t wall_us, char text[TIME_TEXT_SIZE]);
-/* ISO 8601 as Celery's peers write it (offset +HH:MM, +HHMM, Z or none = UTC; T or space;
- * 0-9 fraction digits). CONEY_ESYNTAX. */
-enum coney_rc time_parse(const char *text, int64_t *wall_us) CONEY_MUST_CHECK;
 
 #endif /* CONEY_MESSAGE_TASK_H */

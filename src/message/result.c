@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: MIT */
+/* result.c - the rpc backend's messages, written and read. */
+#include "message/result.h"
+
+#include "base/error.h"
+#include "base/json.h"
+#include "base/utf8.h"
+#include "message/body.h"
+#include "message/task.h"
+#include "message/typed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { NAME_MAX_LEN = 255 };
+
+const char *result_status_name(enum result_status status)
+{
+    switch (status) {
+    case RESULT_SUCCESS:
+        return "SUCCESS";
+    case RESULT_FAILURE:
+        return "FAILURE";
+    case RESULT_RETRY:
+        return "RETRY";
+    case RESULT_REVOKED:
+        return "REVOKED";
+    case RESULT_STARTED:
+        return "STARTED";
+    }
+    return "FAILURE";
+}
+
+static bool is_exception(enum result_status status)
+{
+    return status == RESULT_FAILURE || status == RESULT_RETRY || status == RESULT_REVOKED;
+}
+
+/* --- writing ---------------------------------------------------------------------------
+ */
+
+/* Append @text, repaired, as a JSON string; NULL is null. */
+static enum coney_rc write_text(const char *text, struct arena *a, struct buffer *out)
+{
+    if (!text)
+        return buffer_append(out, "null", 4);
+    struct bytes fine = utf8_repair(a, (struct bytes){.data = text, .len = strlen(text)});
+    json_t *s = fine.data ? json_stringn(fine.data, fine.len) : NULL;
+    enum coney_rc rc = s ? json_write(s, out) : CONEY_ENOMEM;
+    json_decref(s);
+    return rc;
+}
+
+static enum coney_rc write_key(const char *key, struct buffer *out)
+{
+    return buffer_printf(out, ", \"%s\": ", key);
+}
+
+static enum coney_rc write_arguments(
+        const struct result *r, struct arena *a, struct buffer *out)
+{
+    if (r->exc_message && json_is_array(r->exc_message))
+        return json_write(r->exc_message, out);
+    enum coney_rc rc = buffer_append(out, "[", 1);
+    if (rc == CONEY_OK && r->exc_text)
+        rc = write_text(r->exc_text, a, out);
+    return rc == CONEY_OK ? buffer_append(out, "]", 1) : rc;
+}
+
+static const char *text_or(const char *text, const char *otherwise)
+{
+    return text && *text ? text : otherwise;
+}
+
+static enum coney_rc write_exception(
+        const struct result *r, struct arena *a, struct buffer *out)
+{
+    enum coney_rc rc = buffer_printf(out, "{\"exc_type\": ");
+
+    if (rc == CONEY_OK)
+        rc = write_text(text_or(r->exc_type, "TaskError"), a, out);
+    if (rc == CONEY_OK)
+        rc = write_key("exc_message", out);
+    if (rc == CONEY_OK)
+        rc = write_arguments(r, a, out);
+    if (rc == CONEY_OK)
+        rc = write_key("exc_module", out);
+    if (rc == CONEY_OK)
+        rc = write_text(text_or(r->exc_module, "coney"), a, out);
+    return rc == CONEY_OK ? buffer_append(out, "}", 1) : rc;
+}
+
+static enum coney_rc write_value(
+        const struct result *r, struct arena *a, struct buffer *out)
+{
+    if (is_exception(r->status))
+        return write_exception(r, a, out);
+    return r->value ? json_write(r->value, out) : buffer_append(out, "null", 4);
+}
+
+static enum coney_rc write_result(
+        const struct result *r, struct arena *a, struct buffer *out)
+{
+    enum coney_rc rc = buffer_printf(out, "{\"task_id\": ");
+
+    if (rc == CONEY_OK)
+        rc = write_text(r->task_id, a, out);
+    if (rc == CONEY_OK)
+        rc = buffer_printf(out, ", \"status\": \"%s\"", result_status_name(r->status));
+    if (rc == CONEY_OK)
+        rc = write_key("result", out);
+    if (rc == CONEY_OK)
+        rc = write_value(r, a, out);
+    if (rc == CONEY_OK)
+        rc = write_key("traceback", out);
+    if (rc == CONEY_OK)
+        rc = write_text(r->traceback, a, out);
+    return rc == CONEY_OK ? buffer_printf(out, ", \"children\": []}") : rc;
+}
+
+/* A tag that no client knows would make it lose the result without a word. */
+static enum coney_rc check_values(const struct result *r, struct coney_error *err)
+{
+    const json_t *v = is_exception(r->status) ? r->exc_message : r->value;
+    enum coney_rc rc =
+            v ? typed_check(v, message_limits_default().depth_max, err) : CONEY_OK;
+
+    if (rc != CONEY_OK)
+        error_prefix(err, "result");
+    return rc;
+}
+
+static enum coney_rc set_properties(
+        const struct result *r, struct envelope *e, struct coney_error *err)
+{
+    struct properties *p = &e->properties;
+    const char *id = text_or(r->correlation_id, r->task_id);
+    struct bytes fine =
+            utf8_repair(e->arena, (struct bytes){.data = id, .len = strlen(id)});
+
+    if (!fine.data)
+        return error_set_nomem(err);
+    if (fine.len > NAME_MAX_LEN)
+        return error_set(err, CONEY_ELIMIT, "correlation id of %zu bytes", fine.len);
+    body_set_type(p);
+    p->correlation_id = fine.data;
+    p->delivery_mode = DELIVERY_TRANSIENT;
+    p->priority = 0;
+    return CONEY_OK;
+}
+
+enum coney_rc result_encode(
+        const struct result *r, struct envelope *out, struct coney_error *err)
+{
+    struct buffer text;
+
+    buffer_init(&text, message_limits_default().body_max);
+    enum coney_rc rc = envelope_init(out);
+    if (rc == CONEY_OK)
+        rc = check_values(r, err);
+    if (rc == CONEY_OK)
+        rc = set_properties(r, out, err);
+    if (rc != CONEY_OK)
+        goto out;
+    rc = write_result(r, out->arena, &text);
+    if (rc == CONEY_ELIMIT)
+        error_set(err, rc, "result has more than %zu bytes", text.max);
+    else if (rc == CONEY_EINVAL)
+        error_set(err, rc, "result can't be written as JSON");
+    else if (rc == CONEY_OK)
+        rc = body_set(out, &text);
+out:
+    if (rc == CONEY_ENOMEM)
+        error_set_nomem(err);
+    if (rc != CONEY_OK)
+        envelope_fini(out);
+    buffer_fini(&text);
+    return rc;
+}
+
+/* --- reading ---------------------------------------------------------------------------
+ */
+
+static enum coney_rc read_text(
+        const json_t *root, const char *key, char **out, struct coney_error *err)
+{
+    const json_t *v = json_object_get(root, key);
+    const char *text = json_string_value(v);
+
+    if (!text || strlen(text) != json_string_length(v))
+        return error_set(err, CONEY_ESYNTAX, "result: %s is not a text", key);
+    *out = strdup(text);
+    return *out ? CONEY_OK : error_set_nomem(err);
+}
+
+static enum coney_rc take_members(
+        const json_t *root, struct result_message *m, struct coney_error *err)
+{
+    const json_t *traceback = json_object_get(root, "traceback");
+
+    if (!json_is_object(root))
+        return error_set(err, CONEY_ESYNTAX, "result: the body is not an object");
+    enum coney_rc rc = read_text(root, "task_id", &m->task_id, err);
+    if (rc == CONEY_OK)
+        rc = read_text(root, "status", &m->status, err);
+    if (rc == CONEY_OK && traceback && !json_is_null(traceback))
+        rc = read_text(root, "traceback", &m->traceback, err);
+    if (rc != CONEY_OK)
+        return rc;
+    m->value = json_incref(json_object_get(root, "result"));
+    return m->value ? CONEY_OK
+                    : error_set(err, CONEY_ESYNTAX, "result: result is missing");
+}
+
+static enum coney_rc read_body(
+        const struct envelope *e, struct arena *a, json_t **root, struct coney_error *err)
+{
+    const struct message_limits l = message_limits_default();
+    const struct body_limits body = {.size_max = l.body_max, .ratio_max = l.ratio_max};
+    const struct json_limits json = message_json_limits(&l);
+    struct bytes text;
+
+    enum coney_rc rc = body_text(e, &body, a, &text, err);
+    return rc == CONEY_OK ? json_read(text, &json, root, err) : rc;
+}
+
+enum coney_rc result_decode(
+        const struct envelope *e, struct result_message *out, struct coney_error *err)
+{
+    struct arena *a = arena_new(0);
+    json_t *root = NULL;
+
+    *out = (struct result_message){.task_id = NULL};
+    enum coney_rc rc = a ? read_body(e, a, &root, err) : error_set_nomem(err);
+    if (rc == CONEY_OK)
+        rc = take_members(root, out, err);
+    if (rc != CONEY_OK)
+        result_message_fini(out);
+    json_decref(root);
+    arena_free(a);
+    return rc;
+}
+
+void result_message_fini(struct result_message *m)
+{
+    free(m->task_id);
+    free(m->status);
+    free(m->traceback);
+    json_decref(m->value);
+    *m = (struct result_message){.task_id = NULL};
+}
