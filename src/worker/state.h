@@ -26,11 +26,19 @@ enum worker_phase {
 
 enum { NODE_NAME_SIZE = 256, RETIRED_MAX = 64 };
 
+/* A connection that ends by itself once what is on it is settled: one of the two. */
+struct retired {
+    struct intake *intake;
+    struct outlet *outlet;
+    struct settings *settings; /* of the intake; one reference */
+    bool empty;                /* to be freed, outside of its own callbacks */
+};
+
 struct worker {
     uv_loop_t loop;
     uv_timer_t timer;       /* the earliest of timers and the orphans' deadline */
     uv_timer_t drain_timer; /* running jobs may take no longer */
-    uv_prepare_t sweep; /* frees what was retired, outside of any callback of its own */
+    uv_check_t turn;        /* the end of each turn of the loop: dispatch, sweep */
     uv_signal_t signals[3];
     enum worker_phase phase;
     int exit_status;
@@ -41,14 +49,14 @@ struct worker {
     char tag_prefix[NODE_NAME_SIZE + 16]; /* coney@host:pid */
     struct rng rng;
     struct settings *settings; /* one reference */
+    struct reload *reload;     /* under way; NULL: none */
 
     struct intake *intake;
     struct intake *next_intake; /* of a reload: takes over once it consumes */
     struct outlet *outlet;
-    struct outlet *retired_outlets[RETIRED_MAX]; /* on their way out; NULL: free place */
-    struct intake *retired_intakes[RETIRED_MAX];
-    void *swept_outlets[RETIRED_MAX]; /* empty: freed by sweep */
-    void *swept_intakes[RETIRED_MAX];
+    struct settings *intake_settings; /* whose topology it borrows; one reference */
+    struct settings *next_settings;   /* likewise of next_intake */
+    struct retired retired[RETIRED_MAX];
 
     struct pool *pool;
     struct dispatcher *dispatcher;
@@ -114,17 +122,22 @@ enum coney_rc connect_outlet(struct worker *w, const struct settings *s,
         struct outlet **out, struct coney_error *err) CONEY_MUST_CHECK;
 /* Change queues and prefetch on the connection that there is. */
 enum coney_rc connect_replan(struct worker *w, const struct settings *s) CONEY_MUST_CHECK;
-/* Let a connection end by itself, once what is on it is settled. */
-void connect_retire_intake(struct worker *w, struct intake *in);
+/* Whether one more intake and one more outlet can be retired. */
+bool connect_has_room(const struct worker *w);
+/* Let a connection end by itself; @s is the reference that goes with the intake. */
+void connect_retire_intake(struct worker *w, struct intake *in, struct settings *s);
 void connect_retire_outlet(struct worker *w, struct outlet *o, struct outlet *to);
 /* Free what has become empty. */
 void connect_sweep(struct worker *w);
+/* Nothing that was retired is left. */
+bool connect_is_closed(const struct worker *w);
 /* Free every connection, at once. */
 void connect_free(struct worker *w);
 
 /* --- reload.c, worker.c
  * ----------------------------------------------------------------- */
 
+/* Load a new generation in a thread, then change over to it. */
 void reload_begin(struct worker *w);
 /* The new intake consumes: let go of the old one. */
 void reload_finish(struct worker *w);

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * reload.c - from one generation of settings to the next, without losing running work.
+ *
+ * The files are read and the plugins probed in a thread, for the loop never waits. Then
+ * policies, classes and pool change at once; queues and prefetch by new lanes; and what
+ * concerns the connection itself, certificates included, by new connections, whose elders
+ * drain. A generation with a mistake changes nothing.
+ */
+#include "base/log.h"
+#include "worker/state.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <systemd/sd-daemon.h>
+
+struct reload {
+    uv_work_t work;
+    struct worker *worker;
+    struct settings *settings; /* owned until applied */
+    struct mistakes mistakes;
+    struct coney_error error;
+    enum coney_rc rc;
+};
+
+/* --- comparing
+ * ------------------------------------------------------------------------------- */
+
+static bool is_same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+/* Whether a connection made for @a serves @b. Not with TLS: its files may have changed.
+ */
+static bool is_same_broker(const struct broker_config *a, const struct broker_config *b)
+{
+    if (a->urls.count != b->urls.count || a->external != b->external ||
+            a->heartbeat_s != b->heartbeat_s || !is_same_text(a->user, b->user) ||
+            !is_same_text(a->password, b->password))
+        return false;
+    for (size_t i = 0; i < a->urls.count; i++)
+        if (!is_same_text(a->urls.items[i], b->urls.items[i]) ||
+                strncmp(a->urls.items[i], "amqps:", 6) == 0)
+            return false;
+    return true;
+}
+
+/* --- changing over
+ * ------------------------------------------------------------------------------ */
+
+/* A job that has not started goes by the new policy. */
+static void renew_policy(struct worker *w, struct job *j)
+{
+    const struct policy *policy = config_policy(w->settings->config, j->request->task);
+    if (!policy)
+        return; /* out of memory: the old one will do */
+    settings_unref(j->settings);
+    j->settings = settings_ref(w->settings);
+    j->policy = policy;
+}
+
+/* Move ready and running jobs into @d, made for the new classes. */
+static void refill(struct worker *w, struct dispatcher *d)
+{
+    struct dispatcher *old = w->dispatcher;
+    struct job *next;
+
+    for (struct job *j = TAILQ_FIRST(&w->jobs); j; j = next) {
+        next = TAILQ_NEXT(j, entry);
+        if (j->state == JOB_READY && !j->alone)
+            dispatcher_remove(old, &j->ready);
+        bool known = jobs_find_queue(w, j);
+        if (j->settings && (j->state == JOB_READY || j->state == JOB_HELD))
+            renew_policy(w, j);
+        if (j->state == JOB_RUNNING && !j->alone) {
+            size_t class =
+                    known ? w->settings->config->queues[j->queue_index].class_index : 0;
+            j->ready.class_index = (unsigned)class;
+            dispatcher_adopt(d, j->ready.class_index);
+        } else if (j->state == JOB_READY && !j->alone && known) {
+            dispatcher_add(d, &j->ready, j->queue_index, j->ready.since_ms);
+        } else if (j->state == JOB_READY && !known) {
+            j->state = JOB_NEW; /* handed back when its lane is cancelled */
+        }
+    }
+    w->dispatcher = d;
+    dispatcher_free(old);
+}
+
+static enum coney_rc change_connections(
+        struct worker *w, const struct settings *old, struct coney_error *err)
+{
+    struct intake *in = NULL;
+    struct outlet *out = NULL;
+
+    if (is_same_broker(&old->config->broker, &w->settings->config->broker)) {
+        enum coney_rc rc = connect_replan(w, w->settings);
+        if (rc == CONEY_OK) {
+            settings_unref(w->intake_settings);
+            w->intake_settings = settings_ref(w->settings);
+        }
+        return rc;
+    }
+    enum coney_rc rc = connect_outlet(w, w->settings, &out, err);
+    if (rc == CONEY_OK)
+        rc = connect_intake(w, w->settings, &in, err);
+    if (rc != CONEY_OK) {
+        outlet_free(out);
+        return rc;
+    }
+    connect_retire_outlet(w, w->outlet, out);
+    w->outlet = out;
+    if (w->next_intake)
+        connect_retire_intake(w, w->next_intake, w->next_settings);
+    w->next_intake = in;
+    w->next_settings = settings_ref(w->settings);
+    return CONEY_OK;
+}
+
+void reload_finish(struct worker *w)
+{
+    connect_retire_intake(w, w->intake, w->intake_settings);
+    w->intake = w->next_intake;
+    w->intake_settings = w->next_settings;
+    w->next_intake = NULL;
+    w->next_settings = NULL;
+}
+
+static void apply(struct worker *w, struct settings *s)
+{
+    struct coney_error err = {.text = ""};
+    struct settings *old = w->settings;
+    const struct worker_config *c = &s->config->worker;
+    struct dispatcher *d = dispatcher_new(s->config, c->concurrency);
+
+    if (!d) {
+        log_error("reload: out of memory; nothing has changed");
+        settings_unref(s);
+        return;
+    }
+    w->settings = s;
+    refill(w, d);
+    log_set_level(c->log_level);
+    pool_resize(w->pool, c->concurrency);
+    if (pool_reload(w->pool, &c->plugins) != CONEY_OK)
+        log_error("reload: out of memory; the runners keep their plugins");
+    if (change_connections(w, old, &err) != CONEY_OK)
+        log_error("reload: %s; the connections stay as they are", err.text);
+    settings_unref(old);
+    log_info("reloaded  concurrency=%u queues=%zu tasks=%zu", c->concurrency,
+            s->config->queue_count, s->offered.count);
+}
+
+/* --- loading
+ * --------------------------------------------------------------------------------------
+ */
+
+static void load(uv_work_t *work)
+{
+    struct reload *r = work->data;
+    r->rc = settings_load(r->worker->config_path, r->worker->runner_path, &r->settings,
+            &r->mistakes, &r->error);
+}
+
+static void log_mistakes(const struct reload *r)
+{
+    for (size_t i = 0; i < r->mistakes.count; i++) {
+        const struct mistake *m = &r->mistakes.items[i];
+        log_error("%s:%u:%u: %s", m->file, m->line, m->column, m->text);
+    }
+    if (r->mistakes.count == 0)
+        log_error("%s", r->error.text);
+    log_error("reload refused; the worker goes on as before  mistakes=%zu",
+            r->mistakes.count);
+}
+
+static void after_load(uv_work_t *work, int status)
+{
+    struct reload *r = work->data;
+    struct worker *w = r->worker;
+
+    w->reload = NULL;
+    if (status == 0 && r->rc == CONEY_OK && w->phase < WORKER_DRAINING) {
+        apply(w, r->settings);
+        r->settings = NULL;
+    } else if (r->rc != CONEY_OK) {
+        log_mistakes(r);
+    }
+    (void)sd_notify(0, "READY=1");
+    settings_unref(r->settings);
+    mistakes_fini(&r->mistakes);
+    free(r);
+}
+
+void reload_begin(struct worker *w)
+{
+    if (w->reload || w->phase >= WORKER_DRAINING)
+        return;
+    if (!connect_has_room(w)) {
+        log_error("reload refused: too many connections of earlier reloads still drain");
+        return;
+    }
+    struct reload *r = calloc(1, sizeof(*r));
+    if (!r) {
+        log_error("reload: out of memory; nothing has changed");
+        return;
+    }
+    r->worker = w;
+    r->work.data = r;
+    w->reload = r;
+    (void)sd_notify(0, "RELOADING=1");
+    log_info("reloading");
+    if (uv_queue_work(&w->loop, &r->work, load, after_load) != 0) {
+        w->reload = NULL;
+        free(r);
+    }
+}
