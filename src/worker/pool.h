@@ -129,7 +129,8 @@ enum coney_rc pool_reload(
         struct pool *p, const struct string_list *plugins) CONEY_MUST_CHECK;
 /* Kill the runner of @job (@signal 0: SIGKILL): its outcome is OUTCOME_STOPPED. */
 void pool_kill_job(struct pool *p, void *job);
-/* Kill every runner and what they started; each running job gets OUTCOME_STOPPED. */
+/* Kill every runner and what they started; each running job gets OUTCOME_STOPPED. The
+ * size is 0 then: no runner is started again before pool_resize(). */
 void pool_kill(struct pool *p);
 /* End the idle runners and free when the last one is reaped; calls @done then. No jobs
  * may be running (pool_kill() first). */

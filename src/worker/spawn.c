@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spawn.c - fork, and the few async-signal-safe steps to exec.
+ *
+ * Not posix_spawn(3): it knows neither a descriptor to execute nor prctl(2).
+ */
+#include "worker/spawn.h"
+
+#include "base/error.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* Descriptors are moved up here first, so that none is overwritten by another. */
+enum { PARKED_FD = 64, EXIT_CANNOT_EXECUTE = 127 };
+
+/* Say on @fd what failed and leave without running the parent's exit handlers. */
+static _Noreturn void give_up(int fd, const char *what)
+{
+    const char *reason = strerrordesc_np(errno);
+    const char *parts[] = {what, ": ", reason ? reason : "unknown error", "\n"};
+    for (size_t i = 0; i < sizeof(parts) / sizeof(*parts); i++)
+        if (write(fd, parts[i], strlen(parts[i])) < 0)
+            break;
+    _exit(EXIT_CANNOT_EXECUTE);
+}
+
+/* What exec keeps: ignored signals (SIGPIPE) and, until the end, the blocked ones. */
+static void reset_signals(void)
+{
+    sigset_t none;
+    for (int sig = 1; sig < NSIG; sig++)
+        (void)signal(sig, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Put the descriptors where the program expects them; -1 with errno. */
+static int arrange_fds(const struct spawn *s, int output, int *program)
+{
+    int parked[SPAWN_FDS_MAX];
+    int null = open("/dev/null", O_RDONLY);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
+            dup2(output, STDERR_FILENO) < 0)
+        return -1;
+
+    *program = fcntl(s->program_fd, F_DUPFD_CLOEXEC, PARKED_FD);
+    if (*program < 0)
+        return -1;
+    for (size_t i = 0; i < s->fd_count; i++)
+        if ((parked[i] = fcntl(s->fds[i], F_DUPFD_CLOEXEC, PARKED_FD)) < 0)
+            return -1;
+    for (size_t i = 0; i < s->fd_count; i++)
+        if (dup2(parked[i], SPAWN_FIRST_FD + (int)i) < 0)
+            return -1;
+
+    /* All of ours is opened with O_CLOEXEC; this is for what a library forgot. Kernels
+     * before 5.11 refuse it, and that is no reason not to start. */
+    (void)close_range(SPAWN_FIRST_FD + (unsigned)s->fd_count, ~0U, CLOSE_RANGE_CLOEXEC);
+    return 0;
+}
+
+static _Noreturn void become_program(const struct spawn *s, pid_t parent)
+{
+    int program = -1;
+    int output = fcntl(s->output_fd, F_DUPFD_CLOEXEC, PARKED_FD);
+    if (output < 0)
+        give_up(s->output_fd, "cannot start the runner");
+
+    if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+            prctl(PR_SET_CHILD_SUBREAPER, 1L) < 0 || arrange_fds(s, output, &program) < 0)
+        give_up(output, "cannot start the runner");
+    if (getppid() != parent) /* it died before PR_SET_PDEATHSIG */
+        _exit(EXIT_CANNOT_EXECUTE);
+
+    reset_signals();
+    fexecve(program, s->argv, s->environ);
+    give_up(output, "cannot execute the runner");
+}
+
+void spawn_undo(pid_t pid)
+{
+    kill(pid, SIGKILL);
+    /* It dies in its first steps, which block nowhere: a wait of microseconds. */
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+}
+
+enum coney_rc spawn_program(
+        const struct spawn *s, pid_t *pid, int *pidfd, struct coney_error *err)
+{
+    sigset_t all;
+    sigset_t before;
+    pid_t parent = getpid();
+    assert(s->fd_count <= SPAWN_FDS_MAX);
+
+    /* No handler of the parent's (libuv's writes to its own pipe) may run in the child.
+     */
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t child = fork();
+    if (child == 0)
+        become_program(s, parent);
+    int saved_errno = errno;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    errno = saved_errno;
+    if (child < 0)
+        return error_set_errno(err, "fork");
+
+    /* Not reaped yet, so the number can't have been given to another process. */
+    int fd = pidfd_open(child, 0);
+    if (fd < 0) {
+        enum coney_rc rc = error_set_errno(err, "pidfd_open");
+        spawn_undo(child);
+        return rc;
+    }
+    *pid = child;
+    *pidfd = fd;
+    return CONEY_OK;
+}

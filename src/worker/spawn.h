@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * spawn.h - start a program by descriptor, with nothing of ours but what is named here.
+ *
+ * The child leads a session and a process group of its own, dies with its parent, and is
+ * the parent of whatever its descendants leave behind (PR_SET_CHILD_SUBREAPER), so that
+ * all it starts can be found under it while it lives and under us when it is dead.
+ */
+#ifndef CONEY_WORKER_SPAWN_H
+#define CONEY_WORKER_SPAWN_H
+
+#include <coney/error.h>
+
+#include <stddef.h>
+#include <sys/types.h>
+
+enum { SPAWN_FIRST_FD = 3, SPAWN_FDS_MAX = 8 };
+
+struct spawn {
+    int program_fd;       /* executed; an upgrade of the file doesn't reach it */
+    char *const *argv;    /* NULL ends it */
+    char *const *environ; /* the whole environment; NULL ends it */
+    const int *fds;       /* become SPAWN_FIRST_FD and up, in this order; borrowed */
+    size_t fd_count;      /* at most SPAWN_FDS_MAX */
+    int output_fd;        /* its standard output and error; standard input is empty */
+};
+
+/*
+ * Start it; never waits. A program that can't be executed says so on @output_fd and exits
+ * with 127. *@pid is unreaped and *@pidfd the caller's. CONEY_EIO, CONEY_ENOMEM.
+ */
+enum coney_rc spawn_program(const struct spawn *s, pid_t *pid, int *pidfd,
+        struct coney_error *err) CONEY_MUST_CHECK;
+/* Kill and reap a program that was started this moment and can't be looked after. */
+void spawn_undo(pid_t pid);
+
+#endif /* CONEY_WORKER_SPAWN_H */
