@@ -119,7 +119,7 @@ struct command_policy {
 
 /* Everything that decides how a task is handled; merged for one task name. */
 struct policy {
-    char *task; /* the name it was resolved for */
+    char *task; /* the name it was resolved for; but see config_policy() on floods */
     bool known; /* named in tasks: by more than "*", or given a handler */
     enum handler_kind handler;
     struct command_policy command; /* HANDLER_COMMAND */
@@ -133,6 +133,7 @@ struct policy {
     unsigned max_tasks;    /* per runner; 0: no limit */
     int64_t max_memory;    /* bytes; CONFIG_NONE */
     bool ignore_result;
+    uint64_t said; /* which keys the operator wrote, for policy_says() */
 };
 
 struct beat_config {
@@ -170,8 +171,9 @@ struct mistakes {
 /*
  * Read @path (NULL: $CONEY_CONFIG, else ~/.config or /etc as the room's rules say) and
  * its conf.d. On failure *@out is NULL and @mistakes lists everything wrong, in order;
- * both are the caller's. CONEY_ESYNTAX: mistakes; CONEY_EIO: @err names the file;
- * CONEY_ENOMEM.
+ * both are the caller's. CONEY_ESYNTAX: mistakes, and @err tells the first of them;
+ * CONEY_EIO, CONEY_ELIMIT: @err names the file; CONEY_ENOTFOUND: there is no file to be
+ * found (@path is NULL); CONEY_ENOMEM.
  */
 enum coney_rc config_load(const char *path, struct config **out,
         struct mistakes *mistakes, struct coney_error *err) CONEY_MUST_CHECK;
@@ -184,10 +186,18 @@ void mistakes_fini(struct mistakes *m);
 
 /*
  * The policy of @task: most specific name wins, key by key (exact, then the glob with the
- * longest literal prefix, then "*", then built-in). Resolved once and kept in @c;
- * borrowed. NULL when out of memory.
+ * longest literal prefix, then shorter ones, then "*", then built-in). Resolved once and
+ * kept in @c; borrowed, and not for use by two threads at once. NULL when out of memory.
+ * Names come from whoever may send: after the first 4096 of them a policy is shared by
+ * all further names that the same patterns match, and its task is the first of these
+ * patterns.
  */
 const struct policy *config_policy(struct config *c, const char *task);
+/*
+ * Whether tasks: says anything about @key ("time_limit", "retry.max") for this task, and
+ * the value is no built-in default; then it beats what a plugin wants for its task.
+ */
+bool policy_says(const struct policy *policy, const char *key);
 /* Whether @error_type ("SmsError") is to be retried under @r. */
 bool retry_policy_covers(const struct retry_policy *r, const char *error_type);
 /* The queue named @name (as in the broker, or a class name of ours such as "high"), or

@@ -23,6 +23,7 @@ void schedule_entry_init(struct schedule_entry *e)
             .enabled = true,
             .misfire = SCHEDULE_ONCE,
             .misfire_max = SCHEDULE_MISFIRE_MAX,
+            .priority = -1,
     };
 }
 

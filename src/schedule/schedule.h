@@ -62,9 +62,11 @@ struct schedule_entry {
     enum schedule_misfire misfire;
     unsigned misfire_max; /* most missed ticks made up for */
     int64_t deadline_ms;  /* 0: none said */
+    int priority;         /* of the message, 0 to 255; -1: the task's own policy */
 };
 
-/* Defaults: enabled, misfire once, misfire_max SCHEDULE_MISFIRE_MAX, nothing else. */
+/* Defaults: enabled, misfire once, misfire_max SCHEDULE_MISFIRE_MAX, priority -1, nothing
+ * else. */
 void schedule_entry_init(struct schedule_entry *e);
 void schedule_entry_fini(struct schedule_entry *e);
 
