@@ -241,7 +241,7 @@ def shown(us):
 
 def main():
     tools = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get(
-        "CONEY_TEST_TOOL_DIR", "."))
+        "CONEY_TEST_TOOLS", "."))
     seed = int(os.environ.get("CONEY_TEST_SEED", "20260329"))
     rng = random.Random(seed)
     changes = {name: changes_of(name) for name in ZONES}

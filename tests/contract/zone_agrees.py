@@ -80,7 +80,7 @@ def questions(zone):
 
 def main():
     tools = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get(
-        "CONEY_TEST_TOOL_DIR", "."))
+        "CONEY_TEST_TOOLS", "."))
     zoneinfo.reset_tzpath([ROOT])
     by_content = {}  # many names are links to one zone
     asked = []
