@@ -50,7 +50,6 @@ void jobs_remove(struct worker *w, struct job *j)
     TAILQ_REMOVE(&w->jobs, j, entry);
     w->job_count--;
     job_free(j);
-    worker_job_ended(w);
 }
 
 void jobs_set_timer(struct worker *w)

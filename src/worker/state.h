@@ -24,7 +24,7 @@ enum worker_phase {
     WORKER_STOPPING  /* everything is being closed */
 };
 
-enum { NODE_NAME_SIZE = 256, RETIRED_MAX = 64 };
+enum { NODE_NAME_SIZE = 256, RETIRED_MAX = 64, SIGNAL_COUNT = 3 };
 
 /* A connection that ends by itself once what is on it is settled: one of the two. */
 struct retired {
@@ -39,9 +39,10 @@ struct worker {
     uv_timer_t timer;       /* the earliest of timers and the orphans' deadline */
     uv_timer_t drain_timer; /* running jobs may take no longer */
     uv_check_t turn;        /* the end of each turn of the loop: dispatch, sweep */
-    uv_signal_t signals[3];
+    uv_signal_t signals[SIGNAL_COUNT];
     enum worker_phase phase;
     int exit_status;
+    bool closing_pool;
 
     const char *config_path;              /* NULL: the usual places */
     char *runner_path;                    /* owned */
@@ -143,7 +144,5 @@ void reload_begin(struct worker *w);
 void reload_finish(struct worker *w);
 /* Everything is consumed from. */
 void worker_is_ready(struct worker *w);
-/* A job has ended: perhaps it was the last one of a drain. */
-void worker_job_ended(struct worker *w);
 
 #endif /* CONEY_WORKER_STATE_H */
