@@ -52,12 +52,12 @@ static enum coney_rc refuse_unknown(const struct checking *c, const struct key *
             *path ? " in " : "", path, hint);
 }
 
-static enum coney_rc refuse_kind(
-        const struct checking *c, const struct key *section, const struct node *n)
+static enum coney_rc refuse_kind(const struct checking *c, const struct key *section,
+        const struct node *n, const char *path)
 {
     char allowed[160];
     key_allowed(section, allowed, sizeof(allowed));
-    return mistakes_add(c->mistakes, n->at, "%s: found %s, allowed is %s", section->path,
+    return mistakes_add(c->mistakes, n->at, "%.100s: found %s, allowed is %s", path,
             node_kind_name(n), allowed);
 }
 
@@ -69,7 +69,7 @@ static enum coney_rc check_secrets(const struct checking *c, const struct node *
     for (size_t i = 0; i < urls->count; i++) {
         const struct node *url = urls->members[i].value;
         enum coney_rc rc = CONEY_OK;
-        if (url_has_secret(url->text))
+        if (url->kind == NODE_SCALAR && url_has_secret(url->text))
             rc = mistakes_add(c->mistakes, url->at,
                     "urls: a password in a file that everybody may read: chmod o= the "
                     "file, or put the password into a password_file");
@@ -84,13 +84,11 @@ static enum coney_rc check_value(const struct checking *c, const struct key *k,
 {
     struct value value;
     enum coney_rc rc = value_read(k, n, c->arena, c->mistakes, &value);
-    if (rc == CONEY_OK && k->type == KEY_URLS)
-        rc = check_secrets(c, n);
     if (rc == CONEY_ESYNTAX) {
         *verdict = REMOVE;
         rc = CONEY_OK;
     }
-    return rc;
+    return rc == CONEY_OK && k->type == KEY_URLS ? check_secrets(c, n) : rc;
 }
 
 /* A section that is empty in the file, for all its lines are commented out, is a map. */
@@ -119,12 +117,12 @@ static enum coney_rc check_member(const struct checking *c, const struct key *se
     if (!key_is_section(k))
         return check_value(c, k, m->value, verdict);
 
+    snprintf(below, sizeof(below), "%s%s%s", path, *path ? "." : "", m->name);
     accept_empty(m->value);
     if (m->value->kind != NODE_MAP) {
         *verdict = REMOVE;
-        return refuse_kind(c, k, m->value);
+        return refuse_kind(c, k, m->value, below);
     }
-    snprintf(below, sizeof(below), "%s%s%s", path, *path ? "." : "", m->name);
     return check_section(c, k, m->value, below);
 }
 

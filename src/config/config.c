@@ -56,6 +56,11 @@ void config_free(struct config *c)
     free(c);
 }
 
+const char *config_path(const struct config *c)
+{
+    return c->source->files[0];
+}
+
 /* --- from inputs to structs --------------------------------------------------------- */
 
 /* Read all of them as YAML, so that the syntax errors of all are told. */

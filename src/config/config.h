@@ -20,6 +20,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 /* No limit, not set. */
 #define CONFIG_NONE INT64_C(-1)
@@ -183,6 +184,10 @@ enum coney_rc config_parse(const char *text, const char *file, struct config **o
         struct mistakes *mistakes, struct coney_error *err) CONEY_MUST_CHECK;
 void config_free(struct config *c);
 void mistakes_fini(struct mistakes *m);
+/* "file:line:column: text", a line each. */
+void mistakes_print(const struct mistakes *m, FILE *to);
+/* The main file that it was read from, as named there; borrowed. */
+const char *config_path(const struct config *c);
 
 /*
  * The policy of @task: most specific name wins, key by key (exact, then the glob with the

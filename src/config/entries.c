@@ -89,8 +89,7 @@ static enum coney_rc set_days(struct filling *f, const struct node *crontab)
     if (rc == CONEY_OK)
         return rc;
     const struct node *said = get(f, "days");
-    return mistakes_add(
-            f->mistakes, said ? said->at : crontab->at, "crontab: %s", err.text);
+    return mistakes_add(f->mistakes, said ? said->at : crontab->at, "%s", err.text);
 }
 
 static enum coney_rc set_crontab(struct filling *f, const struct node *crontab)

@@ -109,7 +109,7 @@ static void describe_type(const struct key *k, char *text, size_t size)
             [KEY_PATH] = "an absolute path",
             [KEY_ZONE] = "a time zone such as Africa/Accra",
             [KEY_BOOL] = "true or false",
-            [KEY_MODE] = "an octal number such as 022",
+            [KEY_MODE] = "an octal number from 0 to 0777, such as 022",
             [KEY_RATE] = "a rate such as 10/m",
             [KEY_TEXTS] = "a list of texts such as [one, two]",
             [KEY_URLS] = "a list of URLs such as [\"amqps://user@host/\"]",
@@ -117,7 +117,7 @@ static void describe_type(const struct key *k, char *text, size_t size)
             [KEY_COMMAND] = "a list such as [/usr/bin/report, --json]",
             [KEY_VARIABLES] = "a map such as {LANG: C.UTF-8}",
             [KEY_CRONTAB] = "five fields such as \"0 8 * * *\", or @daily",
-            [KEY_MISFIRE] = "skip, once, all or {all: 10}",
+            [KEY_MISFIRE] = "skip, once, all or {all: 1} to {all: 100}",
             [KEY_ARRAY] = "a list",
             [KEY_OBJECT] = "a map",
     };

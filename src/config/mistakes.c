@@ -84,6 +84,13 @@ void mistakes_sort(struct mistakes *m, const char *const *files, size_t file_cou
     m->count = kept;
 }
 
+void mistakes_print(const struct mistakes *m, FILE *to)
+{
+    for (size_t i = 0; i < m->count; i++)
+        fprintf(to, "%s:%u:%u: %s\n", m->items[i].file, m->items[i].line,
+                m->items[i].column, m->items[i].text);
+}
+
 void mistakes_fini(struct mistakes *m)
 {
     for (size_t i = 0; i < m->count; i++) {

@@ -27,43 +27,58 @@ static struct node *masked_url(struct arena *a, const char *url)
     return n;
 }
 
-/* The member @m of the map or list @n, whose row is @row, as it may be shown. */
+/* The member @m of the map or list whose row is @row, as it may be shown, into @to. */
 static enum coney_rc show_member(
-        struct arena *a, const struct key *row, const struct member *m, struct node **out)
+        struct arena *a, const struct key *row, const struct member *m, struct node *to)
 {
-    bool is_variable = row && row->type == KEY_VARIABLES;
+    struct node *value = m->value;
+    enum coney_rc rc = CONEY_OK;
+
     if (row && row->type == KEY_URLS)
-        *out = masked_url(a, m->value->text);
-    else if (is_variable && is_secret_variable(m->name))
-        *out = masked_text(a, "***");
+        value = masked_url(a, value->text);
+    else if (row && row->type == KEY_VARIABLES && is_secret_variable(m->name))
+        value = masked_text(a, "***");
     else if (row && key_is_section(row))
-        return show(a, key_below(row, m->name), m->value, out);
-    else
-        *out = m->value;
-    return *out ? CONEY_OK : CONEY_ENOMEM;
+        rc = show(a, key_below(row, m->name), value, &value);
+    if (rc == CONEY_OK)
+        rc = value ? node_append(to, a, m->name, m->at, value) : CONEY_ENOMEM;
+    return rc;
 }
 
+/* The keys of a section in the order of the table. */
+static enum coney_rc show_section(
+        struct arena *a, const struct key *row, const struct node *n, struct node *to)
+{
+    size_t count;
+    const struct key *table = key_table(&count);
+    enum coney_rc rc = CONEY_OK;
+
+    for (size_t i = 0; rc == CONEY_OK && i < count; i++) {
+        const struct member *m =
+                key_is_below(&table[i], row) ? node_member(n, key_name(&table[i])) : NULL;
+        if (m)
+            rc = show_member(a, row, m, to);
+    }
+    return rc;
+}
+
+/* @n, whose row is @row, as it may be shown. */
 static enum coney_rc show(
         struct arena *a, const struct key *row, struct node *n, struct node **out)
 {
-    *out = n;
-    if (n->kind == NODE_SCALAR)
-        return CONEY_OK;
+    enum coney_rc rc = CONEY_OK;
+    bool is_shown_as_it_is = n->kind == NODE_SCALAR || !row;
 
-    struct node *copy = node_new(a, n->kind, n->at);
-    if (!copy)
+    *out = is_shown_as_it_is ? n : node_new(a, n->kind, n->at);
+    if (!*out)
         return CONEY_ENOMEM;
-    for (size_t i = 0; i < n->count; i++) {
-        const struct member *m = &n->members[i];
-        struct node *value;
-        enum coney_rc rc = show_member(a, row, m, &value);
-        if (rc == CONEY_OK)
-            rc = node_append(copy, a, m->name, m->at, value);
-        if (rc != CONEY_OK)
-            return rc;
-    }
-    *out = copy;
-    return CONEY_OK;
+    if (is_shown_as_it_is)
+        return CONEY_OK;
+    if (row->type == KEY_MAP)
+        return show_section(a, row, n, *out);
+    for (size_t i = 0; rc == CONEY_OK && i < n->count; i++)
+        rc = show_member(a, row, &n->members[i], *out);
+    return rc;
 }
 
 static enum coney_rc print_section(const struct config *c, const struct key *row,

@@ -110,35 +110,44 @@ static bool is_ours(const struct config *c, const char *queue)
     return strncmp(queue, c->broker.prefix, len) == 0 && queue[len] == '.';
 }
 
-/* Give each queue that is named as a class its name in the broker, and add one for each
- * class that has none. */
-static enum coney_rc name_queues(
-        struct config *c, struct node *queues, struct mistakes *mistakes)
+/* The queue of @class as the operator wrote it, named by the class or as in the broker;
+ * else a new one. It is put into @to under the broker's name. */
+static enum coney_rc place_class_queue(struct config *c, const char *class,
+        const struct node *from, struct node *to, struct mistakes *mistakes)
 {
     struct arena *a = c->source->arena;
-    for (size_t i = 0; i < c->class_count; i++) {
-        const char *class = c->classes[i].name;
-        const char *name = arena_printf(a, "%s.%s", c->broker.prefix, class);
-        struct member *by_class = node_member(queues, class);
-        const struct member *by_name = name ? node_member(queues, name) : NULL;
-        enum coney_rc rc = CONEY_OK;
+    const char *name = arena_printf(a, "%s.%s", c->broker.prefix, class);
+    if (!name)
+        return CONEY_ENOMEM;
 
-        if (!name)
-            return CONEY_ENOMEM;
-        if (by_class && by_name) {
-            rc = mistakes_add(mistakes, by_class->at,
-                    "queues: \"%s\" and \"%s\" (line %u) are the same queue", class, name,
-                    by_name->at.line);
-        } else if (by_class) {
-            by_class->name = name;
-        } else if (!by_name) {
-            struct node *map = node_new(a, NODE_MAP, (struct place){0});
-            rc = map ? node_append(queues, a, name, map->at, map) : CONEY_ENOMEM;
-        }
-        if (rc != CONEY_OK)
-            return rc;
+    const struct member *by_class = node_member(from, class);
+    const struct member *by_name = node_member(from, name);
+    if (by_class && by_name)
+        return mistakes_add(mistakes, by_class->at,
+                "queues: \"%s\" and \"%s\" (%s:%u) are the same queue", class, name,
+                by_name->at.file, by_name->at.line);
+    const struct member *m = by_class ? by_class : by_name;
+    struct node *map = m ? m->value : node_new(a, NODE_MAP, (struct place){0});
+    return map ? node_append(to, a, name, m ? m->at : map->at, map) : CONEY_ENOMEM;
+}
+
+/* The queues of the classes, in their order, then all others. */
+static enum coney_rc arrange_queues(
+        struct config *c, struct node *queues, struct mistakes *mistakes)
+{
+    const struct node written = *queues;
+    struct arena *a = c->source->arena;
+    enum coney_rc rc = CONEY_OK;
+
+    *queues = (struct node){.kind = NODE_MAP, .at = written.at, .mended = written.mended};
+    for (size_t i = 0; rc == CONEY_OK && i < c->class_count; i++)
+        rc = place_class_queue(c, c->classes[i].name, &written, queues, mistakes);
+    for (size_t i = 0; rc == CONEY_OK && i < written.count; i++) {
+        const struct member *m = &written.members[i];
+        if (class_find(c, m->name) < 0 && !node_get(queues, m->name))
+            rc = node_append(queues, a, m->name, m->at, m->value);
     }
-    return CONEY_OK;
+    return rc;
 }
 
 static enum coney_rc add_default(
@@ -210,7 +219,7 @@ static enum coney_rc fill_queue(struct config *c, const struct member *m,
 static enum coney_rc fill_queues(struct config *c, struct mistakes *mistakes)
 {
     struct node *queues = source_section(c->source, "queues");
-    enum coney_rc rc = queues ? name_queues(c, queues, mistakes) : CONEY_ENOMEM;
+    enum coney_rc rc = queues ? arrange_queues(c, queues, mistakes) : CONEY_ENOMEM;
     if (rc != CONEY_OK)
         return rc;
 

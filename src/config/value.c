@@ -31,6 +31,8 @@ static enum coney_rc refuse(
 {
     if (err->rc == CONEY_ENOMEM)
         return CONEY_ENOMEM;
+    if (r->key->type == KEY_CRONTAB) /* the text says so itself */
+        return mistaken(mistakes_add(r->mistakes, at, "%s", err->text));
     return mistaken(mistakes_add(r->mistakes, at, "%s: %s", key_name(r->key), err->text));
 }
 

@@ -332,11 +332,12 @@ static enum coney_rc write_scalar(struct buffer *out, const struct node *n)
     return write_quoted(out, n->text);
 }
 
+/* A key; what follows it begins with a blank or a new line. */
 static enum coney_rc write_name(struct buffer *out, const char *name)
 {
     enum coney_rc rc = is_safe_plain(name) ? buffer_printf(out, "%s", name)
                                            : write_quoted(out, name);
-    return rc == CONEY_OK ? buffer_append(out, ": ", 2) : rc;
+    return rc == CONEY_OK ? buffer_append(out, ":", 1) : rc;
 }
 
 enum coney_rc yaml_write_flow(struct buffer *out, const struct node *n)
@@ -351,6 +352,8 @@ enum coney_rc yaml_write_flow(struct buffer *out, const struct node *n)
             rc = buffer_append(out, ", ", 2);
         if (rc == CONEY_OK && is_map)
             rc = write_name(out, n->members[i].name);
+        if (rc == CONEY_OK && is_map)
+            rc = buffer_append(out, " ", 1);
         if (rc == CONEY_OK)
             rc = yaml_write_flow(out, n->members[i].value);
     }
@@ -366,12 +369,13 @@ enum coney_rc yaml_write_block(struct buffer *out, const struct node *n, unsigne
         rc = buffer_printf(out, "%*s", (int)indent, "");
         if (rc == CONEY_OK)
             rc = write_name(out, m->name);
-        if (rc == CONEY_OK && !nested)
-            rc = yaml_write_flow(out, m->value);
         if (rc == CONEY_OK)
+            rc = buffer_append(out, nested ? "\n" : " ", 1);
+        if (rc == CONEY_OK)
+            rc = nested ? yaml_write_block(out, m->value, indent + 2)
+                        : yaml_write_flow(out, m->value);
+        if (rc == CONEY_OK && !nested)
             rc = buffer_append(out, "\n", 1);
-        if (rc == CONEY_OK && nested)
-            rc = yaml_write_block(out, m->value, indent + 2);
     }
     return rc;
 }
