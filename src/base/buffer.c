@@ -40,28 +40,43 @@ static void compact(struct buffer *b)
     b->start = 0;
 }
 
+/* The capacity for @need bytes: doubled, until it is enough. */
+static size_t grown_capacity(size_t capacity, size_t need)
+{
+    if (capacity < MIN_CAPACITY)
+        capacity = MIN_CAPACITY;
+    while (capacity < need)
+        capacity = capacity <= SIZE_MAX / 2 ? capacity * 2 : need;
+    return capacity;
+}
+
+/* Room for @len more bytes, whatever the maximum. */
+static enum coney_rc make_room(struct buffer *b, size_t len)
+{
+    if (b->data && len <= b->capacity - b->end)
+        return CONEY_OK;
+    compact(b);
+    if (len > SIZE_MAX - b->end)
+        return CONEY_ENOMEM;
+    size_t capacity = grown_capacity(b->capacity, b->end + len);
+    if (capacity == b->capacity)
+        return CONEY_OK;
+    uint8_t *grown = realloc(b->data, capacity);
+    if (!grown)
+        return CONEY_ENOMEM;
+    b->data = grown;
+    b->capacity = capacity;
+    return CONEY_OK;
+}
+
 enum coney_rc buffer_reserve(struct buffer *b, size_t len, uint8_t **space)
 {
-    size_t used = buffer_len(b);
-    if (len > b->max - used)
+    if (len > b->max - buffer_len(b))
         return CONEY_ELIMIT;
-
-    if (len > b->capacity - b->end) {
-        if (b->start > 0)
-            compact(b);
-        size_t capacity = b->capacity < MIN_CAPACITY ? MIN_CAPACITY : b->capacity;
-        while (capacity - b->end < len)
-            capacity *= 2;
-        if (capacity > b->capacity) {
-            uint8_t *grown = realloc(b->data, capacity);
-            if (!grown)
-                return CONEY_ENOMEM;
-            b->data = grown;
-            b->capacity = capacity;
-        }
-    }
-    *space = b->data + b->end;
-    return CONEY_OK;
+    enum coney_rc rc = make_room(b, len);
+    if (rc == CONEY_OK)
+        *space = b->data + b->end;
+    return rc;
 }
 
 void buffer_commit(struct buffer *b, size_t len)
@@ -94,10 +109,12 @@ enum coney_rc buffer_printf(struct buffer *b, const char *fmt, ...)
     va_end(ap);
     assert(len >= 0);
 
-    uint8_t *space;
-    enum coney_rc rc = buffer_reserve(b, (size_t)len + 1, &space);
+    /* The terminating zero needs room, but does not count against the maximum. */
+    enum coney_rc rc = CONEY_ELIMIT;
+    if ((size_t)len <= b->max - buffer_len(b))
+        rc = make_room(b, (size_t)len + 1);
     if (rc == CONEY_OK) {
-        vsnprintf((char *)space, (size_t)len + 1, fmt, again);
+        vsnprintf((char *)b->data + b->end, (size_t)len + 1, fmt, again);
         buffer_commit(b, (size_t)len);
     }
     va_end(again);

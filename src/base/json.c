@@ -293,7 +293,8 @@ static enum coney_rc parse(const char *text, size_t len, bool is_rewritten, json
             text, len, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL | JSON_DECODE_ANY, &e);
     if (*out)
         return CONEY_OK;
-    if (json_error_code(&e) == json_error_out_of_memory)
+    /* jansson says nothing at all when an allocation fails. */
+    if (e.text[0] == '\0')
         return error_set_nomem(err);
     unsigned line = e.line > 0 ? (unsigned)e.line : 0;
     unsigned column = e.column > 0 && !is_rewritten ? (unsigned)e.column : 0;

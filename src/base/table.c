@@ -6,10 +6,16 @@
 
 enum { FIRST_CAPACITY = 8 };
 
+/* An empty key may have no data, which memcmp() must not see. */
+static bool has_key(const struct field *f, struct bytes key)
+{
+    return f->key.len == key.len &&
+            (key.len == 0 || memcmp(f->key.data, key.data, key.len) == 0);
+}
+
 static bool is_key(const struct field *f, const char *key)
 {
-    size_t len = strlen(key);
-    return f->key.len == len && memcmp(f->key.data, key, len) == 0;
+    return has_key(f, (struct bytes){.data = key, .len = strlen(key)});
 }
 
 static struct field *find(const struct table *t, const char *key)
@@ -70,10 +76,8 @@ enum coney_rc table_append(struct table *t, struct arena *a, const struct field 
 enum coney_rc table_set(struct table *t, struct arena *a, const struct field *field)
 {
     for (size_t i = 0; i < t->count; i++) {
-        struct field *f = &t->fields[i];
-        if (f->key.len == field->key.len &&
-                memcmp(f->key.data, field->key.data, f->key.len) == 0) {
-            *f = *field;
+        if (has_key(&t->fields[i], field->key)) {
+            t->fields[i] = *field;
             return CONEY_OK;
         }
     }
