@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: MIT
+"""What the Python integration tests share: the private broker that with-broker has started, its
+management API, coney's programs with a config of the test's own, and waiting with a deadline.
+
+    with coneytest.Scratch() as scratch:
+        config = scratch.config("worker: {concurrency: 2}")
+        with coneytest.Coney("worker", "--config", config) as worker:
+            coneytest.wait_for(lambda: "ready" in worker.log(), "the worker to be ready")
+"""
+
+import base64
+import json
+import os
+import pathlib
+import shutil
+import signal
+import ssl
+import subprocess
+import tempfile
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+
+ENV = os.environ
+
+
+def wait_for(condition, what, deadline_s=30, interval_s=0.02):
+    """The first true value of condition(); AssertionError naming `what` after the deadline."""
+    deadline = time.monotonic() + deadline_s
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < deadline, f"waited {deadline_s} s in vain for {what}"
+        time.sleep(interval_s)
+
+
+def management(path, method="GET", body=None):
+    """Ask the broker's management API; JSON back, None for an empty answer or a 404.
+
+    A name in the path is quoted by the caller: quote("coney.v1.delay.00"). "/" is %2F.
+    """
+    request = urllib.request.Request(f"{ENV['CONEY_MGMT_URL']}/api/{path}", method=method)
+    login = f"{ENV['CONEY_BROKER_USER']}:{ENV['CONEY_BROKER_PASSWORD']}".encode()
+    request.add_header("Authorization", "Basic " + base64.b64encode(login).decode())
+    if body is not None:
+        request.add_header("Content-Type", "application/json")
+        request.data = json.dumps(body).encode()
+    try:
+        with urllib.request.urlopen(request, timeout=30) as response:
+            text = response.read()
+    except urllib.error.HTTPError as error:
+        if error.code == 404:
+            return None
+        raise
+    return json.loads(text) if text else None
+
+
+def quote(name):
+    return urllib.parse.quote(name, safe="")
+
+
+def broker(verb, *arguments):
+    """scripts/broker VERB on this test's node: "restart", "kill", "start", "ctl" ..."""
+    command = [ENV["CONEY_SOURCE_DIR"] + "/scripts/broker", verb, ENV["CONEY_BROKER_NAME"]]
+    return subprocess.run([*command, *arguments], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+
+
+def celery_ssl():
+    """For Celery's broker_use_ssl, with CONEY_BROKER_AUTH_URL as broker."""
+    return {"ca_certs": ENV["CONEY_CA"], "cert_reqs": ssl.CERT_REQUIRED}
+
+
+class Scratch:
+    """A directory of the test's own, removed at the end unless the test fails."""
+
+    def __enter__(self):
+        self.path = pathlib.Path(tempfile.mkdtemp(prefix="coney-test-"))
+        self.count = 0
+        return self
+
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            shutil.rmtree(self.path)
+        else:
+            print(f"files of the failed test: {self.path}")
+
+    def config(self, text="", urls=None):
+        """Write a config that reaches the private broker by TLS, with `text` after it."""
+        self.count += 1
+        path = self.path / f"coney-{self.count}.yaml"
+        path.write_text(f"""broker:
+  urls: {json.dumps(urls or [ENV["CONEY_BROKER_URL"]])}
+  password_file: {json.dumps(ENV["CONEY_BROKER_PASSWORD_FILE"])}
+  tls: {{ca: {json.dumps(ENV["CONEY_CA"])}}}
+{text}
+""")
+        return path
+
+
+class Coney:
+    """One process of the coney program. Leaving the `with` stops it and wants status 0."""
+
+    def __init__(self, *arguments, environment=None):
+        self.arguments = [ENV["CONEY"], *map(str, arguments)]
+        self.environment = dict(ENV, **(environment or {}))
+
+    def __enter__(self):
+        self.output = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(self.arguments, env=self.environment,
+                                        stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=subprocess.STDOUT)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        status = self.stop() if kind is None else self.kill()
+        if kind is not None or status != 0:
+            print(f"--- {' '.join(self.arguments)}: status {status}\n{self.log()}---")
+        self.output.close()
+        assert kind is not None or status == 0, f"coney ended with status {status}"
+
+    def log(self):
+        """All that it has printed so far."""
+        size = os.fstat(self.output.fileno()).st_size
+        return os.pread(self.output.fileno(), size, 0).decode(errors="replace")
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def stop(self, deadline_s=60):
+        """Ask it to end, if it still runs; its exit status."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        try:
+            return self.process.wait(deadline_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self):
+        self.process.kill()
+        return self.process.wait()
+
+
+def run_coney(*arguments, status=0, text_in=None, **environment):
+    """Run a verb to its end; (stdout, stderr). The exit status must be `status`."""
+    done = subprocess.run([ENV["CONEY"], *map(str, arguments)], text=True, input=text_in,
+                          capture_output=True, timeout=120, env=dict(ENV, **environment))
+    assert done.returncode == status, (done.args, done.returncode, done.stdout, done.stderr)
+    return done.stdout, done.stderr
