@@ -139,7 +139,7 @@ static enum coney_rc skip_block(struct reader *r, const struct block *b)
                     (uint64_t)b->type_count * TYPE_SIZE + b->abbrev_size +
                     (uint64_t)b->leap_count * (b->time_size + 4) + b->isstd_count +
                     b->isut_count;
-    if (size > r->left || !take(r, (size_t)size))
+    if (size > SIZE_MAX || !take(r, (size_t)size))
         return refuse(r, "cut short in its first block");
     return CONEY_OK;
 }

@@ -53,11 +53,6 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-static bool is_letter(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
-
 static bool is_blank(char c)
 {
     return c == ' ' || c == '\t';
@@ -109,15 +104,13 @@ static enum coney_rc refuse_value(const struct scanner *s, size_t at)
     return rc;
 }
 
-/* Digits; NUMBER_MAX + 1 stands for all greater numbers. */
+/* Digits; some number above NUMBER_MAX stands for all of those. */
 static int scan_digits(struct scanner *s)
 {
     int value = 0;
     while (is_digit(peek(s))) {
         if (value <= NUMBER_MAX)
             value = value * 10 + (peek(s) - '0');
-        if (value > NUMBER_MAX)
-            value = NUMBER_MAX + 1;
         s->at++;
     }
     return value;
@@ -127,13 +120,8 @@ static int scan_digits(struct scanner *s)
 static int scan_name(struct scanner *s)
 {
     const struct field *f = s->field;
-    size_t len = 0;
 
-    while (is_letter(s->text[s->at + len]))
-        len++;
-    if (!f->names || len != NAME_LEN)
-        return -1;
-    for (int value = f->min; value <= f->max; value++) {
+    for (int value = f->min; f->names && value <= f->max; value++) {
         if (strncasecmp(s->text + s->at, f->names[value - f->min], NAME_LEN) == 0) {
             s->at += NAME_LEN;
             return value;

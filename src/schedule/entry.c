@@ -69,8 +69,6 @@ int64_t schedule_entry_next(const struct schedule_entry *e, int64_t after_us)
 static int64_t first_within(
         const struct schedule_entry *e, int64_t from_us, int64_t to_us)
 {
-    if (from_us >= to_us)
-        return CLOCK_NEVER;
     int64_t tick_us = schedule_entry_next(e, from_us);
     return tick_us <= to_us ? tick_us : CLOCK_NEVER;
 }
@@ -131,7 +129,7 @@ static int64_t newest(
         return CLOCK_NEVER;
     if (e->every_ms != 0)
         return newest_multiple(e->every_ms * MS_US, first_us, to_us, count);
-    return newest_run(e, first_us - 1, to_us, count);
+    return newest_run(e, from_us, to_us, count);
 }
 
 /* The oldest instant, less one, whose tick the deadline still allows. */

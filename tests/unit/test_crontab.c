@@ -363,6 +363,47 @@ static void zones_off_the_hour_run_by_their_own_minutes(void **state)
             RUNS("2026-10-03 15:30", "2026-10-04 15:10"));
 }
 
+/*
+ * A zone, two hours east, that goes back to one hour at midnight and forward again after
+ * half an hour: 01:00 to 01:30 comes twice, and of 01:30 to 02:30, left out by the second
+ * change, the first half had been on the clock before the first.
+ */
+static struct zone *load_back_and_forth(int64_t midnight_s)
+{
+    uint8_t file[256] = "TZif";
+    size_t len = 44;
+    struct zone *z;
+
+    file[35] = 2; /* transitions, types, bytes of abbreviations */
+    file[39] = 2;
+    file[43] = 4;
+    for (int i = 0; i < 2; i++) {
+        for (int shift = 24; shift >= 0; shift -= 8)
+            file[len++] = (uint8_t)((midnight_s + i * 1800) >> shift);
+    }
+    static const uint8_t rest[] = {1, 0, 0, 0, 7200 >> 8, 7200 & 0xff, 0, 0, 0, 0,
+            3600 >> 8, 3600 & 0xff, 0, 0, 'A', 'B', 'C', '\0'};
+    memcpy(file + len, rest, sizeof(rest));
+    len += sizeof(rest);
+    assert_int_equal(
+            zone_load_bytes("made", (struct bytes){.data = file, .len = len}, &z, NULL),
+            CONEY_OK);
+    return z;
+}
+
+static void a_time_left_out_that_had_been_shown_before_runs_once(void **state)
+{
+    (void)state;
+    struct zone *z = load_back_and_forth(instant("2026-06-01 00:00") / SECOND_US);
+    struct crontab c = parse("45 1 * * *");
+
+    assert_next(&c, z, instant("2026-05-31 00:00"), "2026-05-31 23:45");
+    assert_next(&c, z, instant("2026-05-31 23:45"), "2026-06-01 23:45");
+    c = parse("0 2 * * *"); /* in the gap only */
+    assert_next(&c, z, instant("2026-05-31 00:00"), "2026-06-01 00:30");
+    zone_free(z);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +422,7 @@ int main(void)
             cmocka_unit_test(a_star_in_the_hours_goes_by_real_time),
             cmocka_unit_test(a_step_over_hours_loses_no_run_to_the_gap),
             cmocka_unit_test(zones_off_the_hour_run_by_their_own_minutes),
+            cmocka_unit_test(a_time_left_out_that_had_been_shown_before_runs_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
