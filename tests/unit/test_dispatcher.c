@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* test_dispatcher.c - the order of starts, by made-up jobs and times. */
+#include "test.h"
 #include "worker/dispatcher.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 enum { HIGH, DEFAULT, LOW, CLASSES };
 

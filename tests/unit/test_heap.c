@@ -2,14 +2,7 @@
 /* test_heap.c - random adds and removals against a plain minimum. */
 #include "base/heap.h"
 #include "base/rng.h"
-
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include <cmocka.h>
+#include "test.h"
 
 static void nodes_come_out_in_order_whatever_was_removed(void **state)
 {
