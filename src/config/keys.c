@@ -98,29 +98,31 @@ static void describe_size(const struct key *k, char *text, size_t size)
     snprintf(text, size, "a size such as 300M, %s to %s", min, max);
 }
 
+/* Of the types that need no bounds told. */
+static const char *const fixed_descriptions[] = {
+        [KEY_MAP] = "a map of keys",
+        [KEY_NAMES] = "a map of names",
+        [KEY_TEXT] = "a text",
+        [KEY_WORD] = "letters, digits, \"-\", \"_\" and \".\"",
+        [KEY_QUEUE] = "the name of a queue or a class",
+        [KEY_PATH] = "an absolute path",
+        [KEY_ZONE] = "a time zone such as Africa/Accra",
+        [KEY_BOOL] = "true or false",
+        [KEY_MODE] = "an octal number from 0 to 0777, such as 022",
+        [KEY_RATE] = "a rate such as 10/m",
+        [KEY_TEXTS] = "a list of texts such as [one, two]",
+        [KEY_URLS] = "a list of URLs such as [\"amqps://user@host/\"]",
+        [KEY_PATHS] = "a list of absolute paths",
+        [KEY_COMMAND] = "a list such as [/usr/bin/report, --json]",
+        [KEY_VARIABLES] = "a map such as {LANG: C.UTF-8}",
+        [KEY_CRONTAB] = "five fields such as \"0 8 * * *\", or @daily",
+        [KEY_MISFIRE] = "skip, once, all or {all: 1} to {all: 100}",
+        [KEY_ARRAY] = "a list",
+        [KEY_OBJECT] = "a map",
+};
+
 static void describe_type(const struct key *k, char *text, size_t size)
 {
-    static const char *const fixed[] = {
-            [KEY_MAP] = "a map of keys",
-            [KEY_NAMES] = "a map of names",
-            [KEY_TEXT] = "a text",
-            [KEY_WORD] = "letters, digits, \"-\", \"_\" and \".\"",
-            [KEY_QUEUE] = "the name of a queue or a class",
-            [KEY_PATH] = "an absolute path",
-            [KEY_ZONE] = "a time zone such as Africa/Accra",
-            [KEY_BOOL] = "true or false",
-            [KEY_MODE] = "an octal number from 0 to 0777, such as 022",
-            [KEY_RATE] = "a rate such as 10/m",
-            [KEY_TEXTS] = "a list of texts such as [one, two]",
-            [KEY_URLS] = "a list of URLs such as [\"amqps://user@host/\"]",
-            [KEY_PATHS] = "a list of absolute paths",
-            [KEY_COMMAND] = "a list such as [/usr/bin/report, --json]",
-            [KEY_VARIABLES] = "a map such as {LANG: C.UTF-8}",
-            [KEY_CRONTAB] = "five fields such as \"0 8 * * *\", or @daily",
-            [KEY_MISFIRE] = "skip, once, all or {all: 1} to {all: 100}",
-            [KEY_ARRAY] = "a list",
-            [KEY_OBJECT] = "a map",
-    };
     switch (k->type) {
     case KEY_INTEGER:
         describe_range(k, "a whole number", text, size);
@@ -162,7 +164,7 @@ static void describe_type(const struct key *k, char *text, size_t size)
     case KEY_OBJECT:
         break;
     }
-    snprintf(text, size, "%s", fixed[k->type]);
+    snprintf(text, size, "%s", fixed_descriptions[k->type]);
 }
 
 void key_allowed(const struct key *k, char *text, size_t size)
