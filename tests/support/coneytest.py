@@ -9,6 +9,7 @@ management API, coney's programs with a config of the test's own, and waiting wi
 """
 
 import base64
+import collections
 import json
 import os
 import pathlib
@@ -21,6 +22,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import uuid
 
 ENV = os.environ
 
@@ -150,3 +152,90 @@ def run_coney(*arguments, status=0, text_in=None, **environment):
                           capture_output=True, timeout=120, env=dict(ENV, **environment))
     assert done.returncode == status, (done.args, done.returncode, done.stdout, done.stderr)
     return done.stdout, done.stderr
+
+
+def worker_config(plugins=("ledger",), **sections):
+    """The text of a config's sections (dicts) for a worker that loads some of tests/plugins."""
+    worker = {"plugins": [f"{ENV['CONEY_TEST_PLUGIN_DIR']}/{name}.so" for name in plugins],
+              **sections.pop("worker", {})}
+    return "".join(f"{key}: {json.dumps(value)}\n"
+                   for key, value in {"worker": worker, **sections}.items())
+
+
+class Worker(Coney):
+    """`coney worker` on a config file; entered when it consumes."""
+
+    def __init__(self, config, environment=None):
+        super().__init__("worker", "--config", config, environment=environment)
+
+    def __enter__(self):
+        super().__enter__()
+        self.wait_log("consuming  node=")
+        return self
+
+    def wait_log(self, text, count=1, deadline_s=30):
+        """Wait until the log has `text` so often."""
+        def is_there():
+            assert self.process.poll() is None or self.log().count(text) >= count, self.log()
+            return self.log().count(text) >= count
+        try:
+            wait_for(is_there, f"{text!r} in the log, {count} times", deadline_s)
+        except AssertionError:
+            print(self.log()[-8000:])
+            raise
+
+
+def queue_counts():
+    """{queue: (ready, unacked)} as the broker itself knows it; the API's figures are late."""
+    rows = broker("ctl", "--quiet", "list_queues", "name", "messages_ready",
+                  "messages_unacknowledged")
+    fields = [row.split("\t") for row in rows.splitlines()]
+    return {f[0]: (int(f[1]), int(f[2])) for f in fields if len(f) == 3 and f[1].isdigit()}
+
+
+def busy_queues(ignore=("coney.dead",)):
+    """Those that hold anything."""
+    return {name: c for name, c in queue_counts().items() if c != (0, 0) and name not in ignore}
+
+
+def letters(queue="coney.dead", count=100000):
+    """Take the messages off a queue for good."""
+    return management(f"queues/%2F/{quote(queue)}/get", "POST", {
+        "count": count, "ackmode": "ack_requeue_false", "encoding": "auto"})
+
+
+Line = collections.namedtuple("Line", "label retries event at_us")
+
+
+def ledger(path):
+    """What the tasks of tests/plugins/ledger.c have written down so far."""
+    if not os.path.exists(path):
+        return []
+    with open(path, encoding="utf-8") as lines:
+        rows = [line.split() for line in lines]
+    return [Line(row[0], int(row[1]), row[2], int(row[3])) for row in rows]
+
+
+class Producer:
+    """Sends tasks in bulk as a Celery client would, through kombu and without TLS."""
+
+    def __enter__(self):
+        import kombu
+        self.connection = kombu.Connection(ENV["CONEY_BROKER_PLAIN_AUTH_URL"])
+        self.producer = self.connection.Producer()
+        return self
+
+    def __exit__(self, *exc):
+        self.connection.release()
+
+    def send(self, queue, task, args, kwargs=None, properties=None, **headers):
+        """Publish one task and return its id; headers override Celery's."""
+        identifier = headers.pop("id", None) or str(uuid.uuid4())
+        self.producer.publish(
+            json.dumps([args, kwargs or {}, {}]), exchange="", routing_key=queue,
+            content_type="application/json", content_encoding="utf-8", delivery_mode=2,
+            correlation_id=identifier,
+            headers={"task": task, "id": identifier, "lang": "py", "retries": 0,
+                     "timelimit": [None, None], **headers},
+            **(properties or {}))
+        return identifier
