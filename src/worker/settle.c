@@ -312,16 +312,17 @@ static void settle_retry(
         struct worker *w, struct job *j, const struct outcome *o, int64_t delay_ms)
 {
     char text[ERROR_TEXT_SIZE];
+    char eta[TIME_TEXT_SIZE];
     struct envelope *e = &j->delivery.envelope;
     const struct attempt last = attempt_of(w, o, error_line(o, text));
+    int64_t eta_us = clock_wall_us() + delay_ms * 1000;
 
     table_remove(&e->headers, HEADER_PAID);
     table_remove(&e->headers, HEADER_UNKNOWN_SINCE);
     table_remove(&e->headers, HEADER_UNKNOWN_COUNT);
     enum coney_rc rc = history_append(&e->headers, e->arena, &last);
     if (rc == CONEY_OK)
-        rc = prepare_again(
-                w, j, j->request->retries + 1, clock_wall_us() + delay_ms * 1000, true);
+        rc = prepare_again(w, j, j->request->retries + 1, eta_us, true);
     if (rc != CONEY_OK) {
         log_error("retry could not be made; delivery handed back  task=%s id=%s",
                 job_task(j), job_id(j));
@@ -330,12 +331,13 @@ static void settle_retry(
     }
     struct result r = failure_of(o, RESULT_RETRY);
     prepare_result(w, j, &r);
+    time_format(eta_us, eta);
     log_warning(
             "task failed: %s; retry %lld in %.3f s  task=%s id=%s queue=%s after=%.3fs "
-            "pid=%d",
+            "pid=%d eta=%s",
             text, (long long)j->request->retries + 1, (double)delay_ms / 1000,
             job_task(j), job_id(j), j->queue, (double)o->duration_ms / 1000,
-            o->runner_pid);
+            o->runner_pid, eta);
     begin(w, j, END_ACK);
 }
 
