@@ -2,8 +2,8 @@
 /*
  * ledger.c - tasks that write down what they did, in a file that only ever grows.
  *
- * A line is one write(2) in append mode: "<label> <retries> <event> <microseconds>", so that a
- * test can tell from the tasks' own record what ran, how often and when.
+ * A line is one write(2) in append mode: "<label> <retries> <event> <microseconds>", so
+ * that a test can tell from the tasks' own record what ran, how often and when.
  */
 #include <coney/task.h>
 
@@ -43,7 +43,8 @@ static uint64_t mix(uint64_t x)
     return x ^ (x >> 31);
 }
 
-/* [path, seed, n, percent]: attempt r fails when mix(mix(seed + n) + r) % 100 < percent. */
+/* [path, seed, n, percent]: attempt r fails when mix(mix(seed + n) + r) % 100 < percent.
+ */
 static enum coney_outcome work(struct coney_task *task, json_t *args, json_t *kwargs)
 {
     const char *path;
@@ -52,7 +53,8 @@ static enum coney_outcome work(struct coney_task *task, json_t *args, json_t *kw
     (void)kwargs;
 
     if (json_unpack(args, "[s, I, I, I]", &path, &seed, &n, &percent) != 0)
-        return coney_reject(task, "TypeError", "ledger.work wants path, seed, n, percent");
+        return coney_reject(
+                task, "TypeError", "ledger.work wants path, seed, n, percent");
     uint64_t draw = mix(mix((uint64_t)(seed + n)) + (uint64_t)coney_task_retries(task));
     int fails = draw % 100 < (uint64_t)percent;
     snprintf(label, sizeof(label), "%lld", (long long)n);
@@ -65,17 +67,20 @@ static enum coney_outcome work(struct coney_task *task, json_t *args, json_t *kw
 }
 
 /* [path, label, milliseconds]: note the start, sleep, note the end. */
-static enum coney_outcome sleep_task(struct coney_task *task, json_t *args, json_t *kwargs)
+static enum coney_outcome sleep_task(
+        struct coney_task *task, json_t *args, json_t *kwargs)
 {
     const char *path, *label;
     json_int_t ms;
     (void)kwargs;
 
     if (json_unpack(args, "[s, s, I]", &path, &label, &ms) != 0)
-        return coney_reject(task, "TypeError", "ledger.sleep wants path, label, milliseconds");
+        return coney_reject(
+                task, "TypeError", "ledger.sleep wants path, label, milliseconds");
     if (note(task, path, label, "started") != 0)
         return coney_reject(task, "OSError", "ledger %s can't be written", path);
-    struct timespec ts = {.tv_sec = (time_t)(ms / 1000), .tv_nsec = (ms % 1000) * 1000000};
+    struct timespec ts = {
+            .tv_sec = (time_t)(ms / 1000), .tv_nsec = (ms % 1000) * 1000000};
     while (nanosleep(&ts, &ts) != 0)
         ;
     if (note(task, path, label, "done") != 0)
@@ -83,7 +88,8 @@ static enum coney_outcome sleep_task(struct coney_task *task, json_t *args, json
     return coney_succeed(task, json_string(label));
 }
 
-/* [path, label, times]: ask for a retry until there were so many, by the policy's delay. */
+/* [path, label, times]: ask for a retry until there were so many, by the policy's delay.
+ */
 static enum coney_outcome again(struct coney_task *task, json_t *args, json_t *kwargs)
 {
     const char *path, *label;

@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: MIT */
+/* attempt.c - arguments in, one outcome out. */
+#include "runner/attempt.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/utf8.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The master has looked at a body before; this is only against a stack overflow. */
+enum { DEPTH_MAX = 512, ERROR_TEXT_MAX = 16 * 1024, ERROR_TYPE_MAX = 255 };
+
+enum coney_rc attempt_init(
+        struct attempt *a, const struct record_job *job, const struct attempt_host *host)
+{
+    *a = (struct attempt){.job = job,
+            .host = host,
+            .arena = arena_new(0),
+            .started_us = clock_wall_us(),
+            .started_ms = clock_mono_ms(),
+            .outcome = {.kind = RECORD_SUCCESS,
+                    .delay_ms = RECORD_NONE,
+                    .rss_kib = RECORD_NONE,
+                    .max_rss_kib = RECORD_NONE,
+                    .exit_status = -1}};
+    buffer_init(&a->value, host->result_max);
+    return a->arena ? CONEY_OK : CONEY_ENOMEM;
+}
+
+const struct record_outcome *attempt_finish(struct attempt *a)
+{
+    int64_t now_ms = clock_mono_ms();
+    a->outcome.started_us = a->started_us;
+    a->outcome.duration_ms = now_ms - a->started_ms;
+    a->outcome.value = (struct bytes){"", 0};
+    if (a->outcome.kind == RECORD_SUCCESS)
+        a->outcome.value = (struct bytes){buffer_data(&a->value), buffer_len(&a->value)};
+    return &a->outcome;
+}
+
+void attempt_fini(struct attempt *a)
+{
+    json_decref(a->body);
+    buffer_fini(&a->value);
+    arena_free(a->arena);
+}
+
+int64_t attempt_first_limit_ms(const struct attempt *a)
+{
+    int64_t soft_ms = a->job->soft_ms, hard_ms = a->job->hard_ms;
+    if (soft_ms == RECORD_NONE)
+        return hard_ms;
+    return hard_ms == RECORD_NONE || soft_ms < hard_ms ? soft_ms : hard_ms;
+}
+
+bool attempt_decode(struct attempt *a, json_t **args, json_t **kwargs)
+{
+    const struct json_limits limits = {
+            .text_max = SIZE_MAX, .values_max = SIZE_MAX, .depth_max = DEPTH_MAX};
+    struct coney_error err;
+    enum coney_rc rc = json_read(a->job->body, &limits, &a->body, &err);
+    if (rc != CONEY_OK) {
+        attempt_set_errorf(a, RECORD_FAIL,
+                rc == CONEY_ENOMEM ? "MemoryError" : "TypeError",
+                "the arguments can't be read: %s", err.text);
+        return false;
+    }
+    *args = json_array_get(a->body, 0);
+    *kwargs = json_array_get(a->body, 1);
+    if (!json_is_array(*args) || !json_is_object(*kwargs)) {
+        attempt_set_error(a, RECORD_FAIL, "TypeError",
+                "the arguments must be an array and an object");
+        return false;
+    }
+    return true;
+}
+
+/* --- outcomes ----------------------------------------------------------------------- */
+
+/* A copy of at most @max bytes; the text itself must never be the reason for a failure.
+ */
+static const char *copy_text(struct attempt *a, const char *text, size_t max)
+{
+    struct bytes all = {text, strlen(text)};
+    all.len = utf8_cut(all, max);
+    const char *copy = utf8_repair(a->arena, all).data;
+    return copy ? copy : "out of memory";
+}
+
+void attempt_set_error(
+        struct attempt *a, enum record_kind kind, const char *type, const char *text)
+{
+    buffer_clear(&a->value);
+    a->outcome.kind = kind;
+    a->outcome.error_type =
+            copy_text(a, type && *type ? type : "TaskError", ERROR_TYPE_MAX);
+    a->outcome.error_text = copy_text(a, text ? text : "", ERROR_TEXT_MAX);
+}
+
+void attempt_set_errorf(
+        struct attempt *a, enum record_kind kind, const char *type, const char *fmt, ...)
+{
+    char text[1024];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    attempt_set_error(a, kind, type, text);
+}
+
+static void set_result(struct attempt *a, enum coney_rc rc)
+{
+    if (rc == CONEY_OK) {
+        a->outcome.kind = RECORD_SUCCESS;
+        a->outcome.error_type = NULL;
+        a->outcome.error_text = NULL;
+    } else if (rc == CONEY_ELIMIT) {
+        attempt_set_errorf(a, RECORD_FAIL, "ResultTooLarge",
+                "the result is larger than %zu bytes", a->value.max);
+    } else if (rc == CONEY_ENOMEM) {
+        attempt_set_error(a, RECORD_FAIL, "MemoryError", "no memory for the result");
+    } else {
+        attempt_set_error(a, RECORD_FAIL, "ResultError", "the result is not valid UTF-8");
+    }
+}
+
+void attempt_set_json(struct attempt *a, struct bytes json)
+{
+    buffer_clear(&a->value);
+    set_result(a, buffer_append(&a->value, json.data, json.len));
+}
+
+void attempt_set_value(struct attempt *a, const json_t *value)
+{
+    buffer_clear(&a->value);
+    if (value)
+        set_result(a, json_write(value, &a->value));
+    else
+        attempt_set_error(a, RECORD_FAIL, "ResultError",
+                "the result is NULL: out of memory, or not valid UTF-8");
+}
