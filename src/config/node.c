@@ -160,18 +160,34 @@ static json_t *plain_json(const char *text)
 {
     if (strcmp(text, "true") == 0 || strcmp(text, "false") == 0)
         return json_boolean(*text == 't');
+    if (is_decimal(text))
+        return json_integer(strtoll(text, NULL, 10));
+    if (is_float(text))
+        return json_real(strtod(text, NULL));
+    return json_string(text);
+}
+
+/* Whether JSON, as we read it, has room for the number that @text may be. */
+static bool fits(const char *text)
+{
     if (is_decimal(text)) {
         errno = 0;
-        long long integer = strtoll(text, NULL, 10);
-        if (errno == 0)
-            return json_integer(integer);
+        (void)strtoll(text, NULL, 10);
+        return errno == 0;
     }
-    if (is_float(text)) {
-        double number = strtod(text, NULL);
-        if (isfinite(number))
-            return json_real(number);
+    return !is_float(text) || isfinite(strtod(text, NULL));
+}
+
+const struct node *node_too_large(const struct node *n)
+{
+    if (n->kind == NODE_SCALAR)
+        return n->plain && !fits(n->text) ? n : NULL;
+    for (size_t i = 0; i < n->count; i++) {
+        const struct node *found = node_too_large(n->members[i].value);
+        if (found)
+            return found;
     }
-    return json_string(text);
+    return NULL;
 }
 
 json_t *node_json(const struct node *n)

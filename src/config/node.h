@@ -70,8 +70,10 @@ const char *node_kind_name(const struct node *n);
 enum coney_rc node_merge(
         struct node *base, struct arena *a, const struct node *over) CONEY_MUST_CHECK;
 
-/* As JSON, plain scalars by the core schema of YAML 1.2 (§10.3.2). The caller's
- * reference; NULL when out of memory or when a text is no JSON string. */
+/* The first plain scalar in @n that is a number with no room in 64 bits, or NULL. */
+const struct node *node_too_large(const struct node *n);
+/* As JSON, when no number is too large: plain scalars by the core schema of
+ * YAML 1.2 (§10.3.2). The caller's reference; NULL when out of memory. */
 json_t *node_json(const struct node *n);
 
 #endif /* CONEY_CONFIG_NODE_H */

@@ -262,6 +262,16 @@ static enum coney_rc check_variables(const struct reading *r, const struct node 
     return verdict;
 }
 
+static enum coney_rc check_json(const struct reading *r, const struct node *n)
+{
+    const struct node *number = node_too_large(n);
+    if (!number)
+        return CONEY_OK;
+    return mistaken(mistakes_add(r->mistakes, number->at,
+            "%s: %.64s has no room in 64 bits: put it in quotes, as a text",
+            key_name(r->key), number->text));
+}
+
 /* skip, once, all or {all: 10} */
 static enum coney_rc read_misfire(
         const struct reading *r, const struct node *n, struct value *out)
@@ -353,9 +363,10 @@ enum coney_rc value_read(const struct key *k, const struct node *n, struct arena
         return read_misfire(&r, n, out);
     case KEY_ARRAY:
     case KEY_OBJECT:
+        return check_json(&r, n);
     case KEY_MAP:
     case KEY_NAMES:
-        return CONEY_OK;
+        break; /* sections are no values */
     }
     return CONEY_OK;
 }
