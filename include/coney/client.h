@@ -82,8 +82,8 @@ struct coney_client_options {
     unsigned timeout_ms;         /* how long a message may take to be sent; 0: 30000 */
     unsigned attempts;           /* how often it is published at most; 0: 10 */
     coney_outcome_fn on_outcome; /* of asynchronous sends; may be NULL. Called inside
-                                    coney_send_async() and coney_flush() of whichever
-                                    thread, and may use the client itself */
+                                    coney_send_async() and coney_flush(), one at a time
+                                    but in whichever thread; may send, not flush */
     void *user_data;             /* handed to on_outcome */
 };
 

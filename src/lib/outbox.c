@@ -190,7 +190,7 @@ static void give_up(struct outbox *b, struct outgoing *o, const struct coney_err
     else if (why)
         o->error = *why;
     else
-        error_set(&o->error, CONEY_ETIMEOUT, "not sent within %lld ms",
+        error_set(&o->error, CONEY_ECLOSED, "not sent within %lld ms",
                 (long long)b->timeout_ms);
     decide(b, o);
 }
@@ -235,19 +235,21 @@ static bool may_publish(const struct outbox *b)
 
 struct outgoing *outbox_next(struct outbox *b, int64_t now_ms, bool replies)
 {
+    struct outgoing *next;
     b->wake_ms = CLOCK_NEVER;
     if (!may_publish(b))
         return NULL;
-    for (struct outgoing *o = b->unsent; o; o = skip_sent(o->next)) {
-        if (o->not_before_ms > now_ms) {
+    for (struct outgoing *o = b->unsent; o; o = next) {
+        next = skip_sent(o->next);
+        if (o->attempts >= b->attempts_max) {
+            give_up(b, o, NULL);
+        } else if (o->not_before_ms > now_ms) {
             if (o->not_before_ms < b->wake_ms)
                 b->wake_ms = o->not_before_ms;
-            continue;
+        } else if (o->reply == OUTGOING_NO_REPLY || replies) {
+            o->cookie = b->next_cookie;
+            return o;
         }
-        if (o->reply == OUTGOING_REPLY && !replies)
-            continue;
-        o->cookie = b->next_cookie;
-        return o;
     }
     return NULL;
 }
@@ -296,12 +298,12 @@ static void take_nack(
         give_up(b, o, NULL);
 }
 
+/* Even if it was the last attempt it is not given up here: that the broker refused just
+ * this message may be the next thing we hear. */
 static void take_unknown(struct outbox *b, struct outgoing *o)
 {
     o->fate = FATE_UNKNOWN;
     put_back(b, o);
-    if (o->attempts >= b->attempts_max)
-        give_up(b, o, NULL);
 }
 
 void outbox_outcome(struct outbox *b, uint64_t cookie, enum publish_outcome outcome,

@@ -147,6 +147,7 @@ static void losing_the_connection_too_often_is_an_unknown_end(void **state)
     struct outgoing *o = add(b, "1", 0);
     for (unsigned i = 0; i < ATTEMPTS; i++)
         outbox_outcome(b, publish(b, o, GENERATION + i), PUBLISH_UNKNOWN, 0, &rng);
+    assert_null(outbox_next(b, 0, true));
     assert_finished(b, "1", CONEY_ETIMEOUT);
 }
 
@@ -170,7 +171,7 @@ static void time_ends_each_message_by_what_is_known_of_it(void **state)
     assert_null(outbox_take_finished(b));
     assert_int_equal(outbox_deadline_ms(b), TIMEOUT_MS + 1);
     outbox_expire(b, TIMEOUT_MS + 1, NULL);
-    assert_finished(b, "later", CONEY_ETIMEOUT);
+    assert_finished(b, "later", CONEY_ECLOSED);
     assert_int_equal(outbox_deadline_ms(b), CLOCK_NEVER);
 }
 
@@ -227,6 +228,17 @@ static void a_refusal_with_one_in_flight_has_found_its_culprit(void **state)
     assert_finished(b, "innocent", CONEY_OK);
     assert_finished(b, "culprit", CONEY_ENOTFOUND);
     assert_int_equal(b->count, 0);
+}
+
+static void a_refused_last_attempt_is_a_refusal(void **state)
+{
+    struct outbox *b = *state;
+    const struct coney_error why = {.rc = CONEY_EREFUSED, .text = "no"};
+    struct outgoing *o = add(b, "1", 0);
+    for (unsigned i = 0; i < ATTEMPTS; i++)
+        outbox_outcome(b, publish(b, o, GENERATION + i), PUBLISH_UNKNOWN, 0, &rng);
+    outbox_refused(b, GENERATION + ATTEMPTS - 1, &why);
+    assert_finished(b, "1", CONEY_EREFUSED);
 }
 
 /* In both orders in which a session may tell it. */
@@ -314,6 +326,7 @@ int main(void)
             OUTBOX_TEST(a_confirm_that_comes_too_late_is_nobodys),
             OUTBOX_TEST(a_message_that_wants_a_reply_waits_for_the_queue),
             OUTBOX_TEST(a_refusal_with_one_in_flight_has_found_its_culprit),
+            OUTBOX_TEST(a_refused_last_attempt_is_a_refusal),
             OUTBOX_TEST(a_refusal_with_many_in_flight_is_narrowed_down_one_by_one),
             OUTBOX_TEST(there_is_room_for_a_bounded_number),
             OUTBOX_TEST(there_is_room_for_bounded_bytes_but_always_for_one),

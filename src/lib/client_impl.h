@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * client_impl.h - what the files of the client share. Private to the room.
+ *
+ * client.c is the public face, setup.c reads options and configuration, compose.c makes a
+ * message out of what the caller said, driver.c is the thread that owns the connection.
+ */
+#ifndef CONEY_LIB_CLIENT_IMPL_H
+#define CONEY_LIB_CLIENT_IMPL_H
+
+#include "amqp/session.h"
+#include "base/rng.h"
+#include "config/config.h"
+#include "lib/outbox.h"
+#include "lib/replies.h"
+#include "queue/names.h"
+#include <coney/client.h>
+
+#include <pthread.h>
+#include <sys/types.h>
+
+/* The queue that results come to. It lives and dies with the connection. */
+enum reply_state { REPLY_ABSENT, REPLY_ASKED_FOR, REPLY_READY };
+
+struct coney_client {
+    pthread_mutex_t lock;   /* of everything below it that changes */
+    pthread_cond_t changed; /* something was decided, or a result came */
+    struct config *config;  /* owned */
+    struct rng rng;
+    coney_outcome_fn on_outcome;
+    void *user_data;
+    char host[256];
+
+    struct outbox outbox;
+    struct replies replies;
+    struct coney_error failure; /* first of the asynchronous sends since the last flush */
+    size_t failures;
+    bool is_reporting; /* some thread is calling on_outcome */
+
+    struct session *session; /* owned */
+    size_t url_count;
+    size_t refusals;        /* in a row, of login or certificate */
+    struct coney_error why; /* nothing can be published now; CONEY_OK: it can, or we have
+                               only begun */
+    struct amqp_channel publish_channel;
+    struct amqp_channel reply_channel;
+    enum reply_state reply_state;
+    bool wants_replies;
+    char reply_queue[AMQP_NAME_SIZE];
+    int64_t reply_retry_ms;
+    struct coney_error reply_error;
+
+    pthread_t thread;
+    bool is_running; /* the thread; then only @owner may use the client */
+    bool is_stopping;
+    bool is_woken; /* a wake-up is on its way already */
+    pid_t owner;
+    int wake_fd; /* owned; eventfd(2) */
+};
+
+/* --- setup.c */
+
+/* Fill in config, session, host and limits of a zeroed client. */
+enum coney_rc client_set_up(struct coney_client *c, const struct coney_client_options *o,
+        struct coney_error *err) CONEY_MUST_CHECK;
+
+/* --- compose.c */
+
+/* Make @message ready to be published. Takes and releases the lock. *@out is the
+ * caller's. */
+enum coney_rc compose(struct coney_client *c, const struct coney_message *message,
+        enum outgoing_owner owner, struct outgoing **out,
+        struct coney_error *err) CONEY_MUST_CHECK;
+
+/* --- driver.c; the lock is held for all of these */
+
+/* Start the thread if it does not run yet. CONEY_EINVAL in a forked child, CONEY_EIO. */
+enum coney_rc driver_start(
+        struct coney_client *c, struct coney_error *err) CONEY_MUST_CHECK;
+/* Let it look at the outbox. */
+void driver_wake(struct coney_client *c);
+/* Say goodbye, wait for its end; releases the lock meanwhile. */
+void driver_stop(struct coney_client *c);
+
+#endif /* CONEY_LIB_CLIENT_IMPL_H */
