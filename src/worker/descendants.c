@@ -3,8 +3,7 @@
  * descendants.c - /proc/self/task/TID/children and kill.
  *
  * The kernel hands an orphan to any thread of the subreaper, so every thread's list is
- * read. A list may miss a child while others exit: whoever sweeps does it again until
- * nothing is left.
+ * read.
  */
 #include "worker/descendants.h"
 
@@ -110,8 +109,7 @@ static bool is_orphan(pid_t pid, pid_t session, const pid_t *known, size_t count
     return getsid(pid) != session;
 }
 
-/* Returns whether it is still there. */
-static bool put_down(pid_t pid)
+static void put_down(pid_t pid)
 {
     /* Its group first: a child it forks this moment is in it and dies too. The group is
      * never one of ours, which are all in sessions that it can't join. */
@@ -119,23 +117,26 @@ static bool put_down(pid_t pid)
     if (group > 1)
         kill(-group, SIGKILL);
     kill(pid, SIGKILL);
-    return waitpid(pid, NULL, WNOHANG) == 0;
+    (void)waitpid(pid, NULL, WNOHANG);
 }
 
 size_t descendants_sweep(pid_t *known, size_t count)
 {
     pid_t *children = NULL;
     size_t child_count = 0;
-    size_t left = 0;
+    size_t found = 0;
     pid_t session = getsid(0);
 
     if (descendants_list(&children, &child_count, NULL) != CONEY_OK)
         return 1; /* unknown: try again */
     if (count > 0)
         qsort(known, count, sizeof(*known), compare_pids);
-    for (size_t i = 0; i < child_count; i++)
-        if (is_orphan(children[i], session, known, count))
-            left += put_down(children[i]);
+    for (size_t i = 0; i < child_count; i++) {
+        if (!is_orphan(children[i], session, known, count))
+            continue;
+        put_down(children[i]);
+        found++;
+    }
     free(children);
-    return left;
+    return found;
 }

@@ -23,9 +23,10 @@ enum coney_rc descendants_adopt(struct coney_error *err) CONEY_MUST_CHECK;
 void descendants_kill_group(pid_t leader);
 
 /*
- * Kill and reap the orphans among our children; @known are the living runners, in any
- * order (sorted on return). Never waits: returns how many are still dying, and those may
- * have children that come to us then, so call again until it is 0.
+ * Kill the orphans among our children and reap those that are dead; @known are the living
+ * runners, in any order (sorted on return). Never waits. Returns how many there were,
+ * dead or dying: each may have had children that are ours now, so call again until it is
+ * 0. While other children end, the kernel may overlook one: 0 twice is certain.
  */
 size_t descendants_sweep(pid_t *known, size_t count);
 

@@ -23,9 +23,14 @@
 #include <sys/queue.h>
 
 enum {
-    STARTS_PER_TURN = 8,  /* a fork is about a millisecond in which nothing else runs */
+    HELLO_MS = 30 * 1000,
+    START_MS = 30 * 1000,
+    STOP_MS = 5 * 1000,
+    STARTS_PER_TURN = 8, /* a fork is about a millisecond in which nothing else runs */
+    ASSIGN_TRIES = 3,
     SWEEPS_DOUBLING = 10, /* 1 ms, 2 ms, ... 512 ms, and then: */
     SWEEP_CAP_MS = 1000,
+    SWEEPS_CLEAN = 3,     /* that found nobody, and we believe it */
     SWEEPS_AT_CLOSE = 16, /* about 7 s; what can't be killed by then stays */
     LOG_TEXT_SIZE = 2200  /* a runner's line and a few words around it */
 };
@@ -45,8 +50,8 @@ LIST_HEAD(member_list, member);
 struct pool {
     uv_loop_t *loop;
     struct pool_callbacks callbacks;
-    int64_t kill_after_soft_ms;
-    char *node; /* owned; NULL: none */
+    struct runner_options template; /* for every runner, but its events' context */
+    char *node;                     /* owned; NULL: none */
     struct launch launch;
     unsigned generation; /* of the plugins */
     unsigned size;
@@ -55,7 +60,8 @@ struct pool {
     struct throttle throttle;
     uv_timer_t fill_timer;
     uv_timer_t sweep_timer;
-    unsigned sweeps; /* in a row that left somebody alive */
+    unsigned sweeps;       /* since the last death */
+    unsigned clean_sweeps; /* in a row that found nobody */
     bool sweeping;
     bool closing;
     unsigned timers; /* not yet closed */
@@ -111,7 +117,7 @@ static void tell_free(struct pool *p)
 
 static void finish_closing(struct pool *p);
 
-/* Kill what dead runners have left; returns how many are still there. */
+/* Kill what dead runners have left; returns how many there were. */
 static size_t sweep(struct pool *p)
 {
     size_t count = 0;
@@ -142,10 +148,12 @@ static void report_undead(struct pool *p, size_t count)
 static void on_sweep(uv_timer_t *timer)
 {
     struct pool *p = timer->data;
-    size_t left = sweep(p);
-    if (left > 0 && p->sweeps == SWEEPS_DOUBLING)
-        report_undead(p, left);
-    if (left > 0 && !(p->closing && p->sweeps >= SWEEPS_AT_CLOSE)) {
+    size_t found = sweep(p);
+
+    p->clean_sweeps = found > 0 ? 0 : p->clean_sweeps + 1;
+    if (found > 0 && p->sweeps == SWEEPS_DOUBLING)
+        report_undead(p, found);
+    if (p->clean_sweeps < SWEEPS_CLEAN && !(p->closing && p->sweeps >= SWEEPS_AT_CLOSE)) {
         uint64_t wait_ms =
                 p->sweeps < SWEEPS_DOUBLING ? UINT64_C(1) << p->sweeps : SWEEP_CAP_MS;
         p->sweeps++;
@@ -161,6 +169,7 @@ static void sweep_soon(struct pool *p)
 {
     p->sweeping = true;
     p->sweeps = 0;
+    p->clean_sweeps = 0;
     uv_timer_start(&p->sweep_timer, on_sweep, 0, 0);
 }
 
@@ -303,20 +312,9 @@ static enum coney_rc start_member(struct pool *p, struct coney_error *err)
     if (!m)
         return error_set_nomem(err);
 
-    struct runner_options options = {
-            .loop = p->loop,
-            .program_fd = p->launch.program_fd,
-            .argv = p->launch.argv,
-            .environ = p->launch.environ,
-            .kill_after_soft_ms = p->kill_after_soft_ms,
-            .events = {.on_ready = on_ready,
-                    .on_outcome = on_outcome,
-                    .on_log = on_log,
-                    .on_unfit = on_unfit,
-                    .on_end = on_end,
-                    .on_gone = on_gone,
-                    .ctx = m},
-    };
+    struct runner_options options = p->template;
+    options.argv = p->launch.argv;
+    options.events.ctx = m;
     enum coney_rc rc = runner_proc_start(&options, &m->proc, err);
     if (rc != CONEY_OK) {
         free(m);
@@ -365,6 +363,26 @@ static void fill(struct pool *p)
 
 /* --- the public side ---------------------------------------------------------------- */
 
+static struct runner_options make_template(
+        const struct pool *p, const struct pool_options *o)
+{
+    return (struct runner_options){
+            .loop = p->loop,
+            .program_fd = p->launch.program_fd,
+            .environ = p->launch.environ,
+            .kill_after_soft_ms = o->kill_after_soft_ms,
+            .hello_ms = o->hello_ms ? o->hello_ms : HELLO_MS,
+            .start_ms = o->start_ms ? o->start_ms : START_MS,
+            .stop_ms = o->stop_ms ? o->stop_ms : STOP_MS,
+            .events = {.on_ready = on_ready,
+                    .on_outcome = on_outcome,
+                    .on_log = on_log,
+                    .on_unfit = on_unfit,
+                    .on_end = on_end,
+                    .on_gone = on_gone},
+    };
+}
+
 static void init_timer(struct pool *p, uv_timer_t *timer)
 {
     uv_timer_init(p->loop, timer);
@@ -383,7 +401,6 @@ enum coney_rc pool_new(uv_loop_t *loop, const struct pool_options *options,
     p->launch.program_fd = -1;
     p->loop = loop;
     p->callbacks = options->callbacks;
-    p->kill_after_soft_ms = options->kill_after_soft_ms;
     p->size = options->size;
     if (options->node && !(p->node = strdup(options->node)))
         rc = error_set_nomem(err);
@@ -397,6 +414,7 @@ enum coney_rc pool_new(uv_loop_t *loop, const struct pool_options *options,
     if (rc != CONEY_OK)
         goto out;
 
+    p->template = make_template(p, options);
     init_timer(p, &p->fill_timer);
     init_timer(p, &p->sweep_timer);
     fill(p);
@@ -414,12 +432,16 @@ out:
 enum coney_rc pool_assign(
         struct pool *p, const struct assignment *a, struct coney_error *err)
 {
-    struct member *m = LIST_FIRST(&p->lists[PLACE_FREE]);
-    if (!m || p->closing)
-        return error_set(err, CONEY_ELIMIT, "no free runner");
-    enum coney_rc rc = runner_proc_assign(m->proc, a, err);
-    if (rc == CONEY_OK)
-        move(m, PLACE_BUSY);
+    enum coney_rc rc = error_set(err, CONEY_ELIMIT, "no free runner");
+    for (unsigned i = 0; i < ASSIGN_TRIES && p->counts[PLACE_FREE] > 0; i++) {
+        struct member *m = LIST_FIRST(&p->lists[PLACE_FREE]);
+        rc = runner_proc_assign(m->proc, a, err);
+        if (rc == CONEY_OK)
+            move(m, PLACE_BUSY);
+        if (rc != CONEY_EIO)
+            break;
+        dismiss(m); /* its board is broken, or we are short of descriptors */
+    }
     return rc;
 }
 

@@ -83,6 +83,9 @@ struct pool_options {
     const struct string_list *plugins;
     const char *node;           /* coney@host, for the runners' environment */
     int64_t kill_after_soft_ms; /* unused limits are CONFIG_NONE */
+    int64_t hello_ms;           /* for a runner to become ready; 0: 30 s */
+    int64_t start_ms; /* for a runner to begin a job that it was given; 0: 30 s */
+    int64_t stop_ms;  /* for a runner to end when it is asked to; 0: 5 s */
     struct pool_callbacks callbacks;
 };
 

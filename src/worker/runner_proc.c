@@ -13,6 +13,7 @@
 #include "board/board.h"
 #include "worker/descendants.h"
 #include "worker/output.h"
+#include "worker/posted.h"
 #include "worker/spawn.h"
 #include "worker/verdict.h"
 
@@ -28,9 +29,6 @@
 #include <unistd.h>
 
 enum {
-    HELLO_MS = 30 * 1000,  /* to load the plugins and run their init hooks */
-    START_MS = 30 * 1000,  /* to begin a job when there is no other to finish first */
-    STOP_MS = 5 * 1000,    /* to end when asked to */
     UNDEAD_MS = 10 * 1000, /* after SIGKILL: somebody should be told */
     NO_MEMORY_MS = 100,    /* until news is looked at again */
     NEWS_PER_TURN = 64,
@@ -40,24 +38,14 @@ enum {
     READ_SIZE = 4096
 };
 
-/* One job on the board; in jobs[] at the number of its slot. */
-struct posted {
-    struct board_ticket ticket; /* generation 0: none */
-    void *job;                  /* borrowed */
-    int64_t posted_ms;
-    int64_t soft_ms; /* after the start; CONFIG_NONE */
-    int64_t hard_ms;
-    unsigned max_tasks; /* 0: no limit */
-    int64_t max_memory;
-    bool told;    /* that its soft limit has passed */
-    bool overran; /* its hard limit */
-};
-
 struct runner_proc {
     enum runner_state state;
     enum runner_kill killed;
     struct runner_events events;
     int64_t kill_after_soft_ms;
+    int64_t hello_ms;
+    int64_t start_ms; /* counts when there is no other job to finish first */
+    int64_t stop_ms;
 
     pid_t pid;
     int pid_fd;          /* owned */
@@ -72,8 +60,7 @@ struct runner_proc {
     unsigned long tasks; /* finished */
     bool has_worked;     /* has begun at least one */
     bool worn;
-    unsigned job_count;
-    struct posted jobs[BOARD_SLOTS];
+    struct posted_list jobs;
     struct output output;
 
     uv_poll_t death;
@@ -117,10 +104,7 @@ enum runner_kill runner_proc_killed(const struct runner_proc *r)
 
 bool runner_proc_has_job(const struct runner_proc *r, const void *job)
 {
-    for (unsigned i = 0; i < BOARD_SLOTS; i++)
-        if (r->jobs[i].ticket.generation && r->jobs[i].job == job)
-            return true;
-    return false;
+    return posted_has(&r->jobs, job);
 }
 
 /* --- time --------------------------------------------------------------------------- */
@@ -138,68 +122,31 @@ static void arm(struct runner_proc *r, int64_t at_ms)
     uv_timer_start(&r->timer, on_timer, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
 }
 
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-static int64_t after(int64_t from_ms, int64_t limit_ms)
-{
-    return limit_ms == CONFIG_NONE ? CLOCK_NEVER : from_ms + limit_ms;
-}
-
-/* A running job: tell it, kill it, or say when to look again. */
-static int64_t enforce_limits(
-        struct runner_proc *r, struct posted *j, int64_t started_ms, int64_t now_ms)
-{
-    int64_t hard_at = after(started_ms, j->hard_ms);
-    if (now_ms >= hard_at) {
-        j->overran = true;
-        runner_proc_kill(r, RUNNER_KILL_LIMIT);
-        return CLOCK_NEVER;
-    }
-
-    int64_t soft_at = j->told ? CLOCK_NEVER : after(started_ms, j->soft_ms);
-    if (now_ms >= soft_at) {
-        j->told = true;
-        board_soft_limit(r->board, j->ticket);
-        kill(r->pid, SIGUSR1);
-        soft_at = CLOCK_NEVER;
-    }
-    return earlier(soft_at, hard_at);
-}
-
+/* Returns when to look again. */
 static int64_t check_jobs(struct runner_proc *r, int64_t now_ms)
 {
-    int64_t next_ms = CLOCK_NEVER;
-    int64_t waiting_since_ms = CLOCK_NEVER;
-    bool is_working = false;
-
-    for (unsigned i = 0; i < BOARD_SLOTS && r->state == RUNNER_BUSY; i++) {
-        struct posted *j = &r->jobs[i];
-        int64_t started_ms;
-        if (!j->ticket.generation)
-            continue;
-        if (board_state(r->board, j->ticket, &started_ms) == BOARD_POSTED) {
-            waiting_since_ms = earlier(waiting_since_ms, j->posted_ms);
-            continue;
-        }
-        is_working = true;
-        if (started_ms > 0)
-            next_ms = earlier(next_ms, enforce_limits(r, j, started_ms, now_ms));
-    }
-    if (is_working || waiting_since_ms == CLOCK_NEVER || r->state != RUNNER_BUSY)
-        return next_ms;
-    if (now_ms >= waiting_since_ms + START_MS)
+    int64_t next_ms;
+    switch (posted_check(&r->jobs, r->board, r->start_ms, now_ms, &next_ms)) {
+    case POSTED_PATIENCE:
+        break;
+    case POSTED_TELL:
+        kill(r->pid, SIGUSR1);
+        break;
+    case POSTED_KILL_LIMIT:
+        runner_proc_kill(r, RUNNER_KILL_LIMIT);
+        break;
+    case POSTED_KILL_IDLER:
         runner_proc_kill(r, RUNNER_KILL_NO_START);
-    return waiting_since_ms + START_MS;
+        break;
+    }
+    return next_ms;
 }
 
 static int64_t check_ending(struct runner_proc *r, int64_t now_ms)
 {
     if (r->killed == RUNNER_KILL_NONE) {
-        if (now_ms < r->ending_ms + STOP_MS)
-            return r->ending_ms + STOP_MS;
+        if (now_ms < r->ending_ms + r->stop_ms)
+            return r->ending_ms + r->stop_ms;
         runner_proc_kill(r, RUNNER_KILL_OVERSTAYED);
         return CLOCK_NEVER;
     }
@@ -219,10 +166,10 @@ static void check_deadlines(struct runner_proc *r)
     int64_t now_ms = clock_mono_ms();
     switch (r->state) {
     case RUNNER_STARTING:
-        if (now_ms >= r->started_ms + HELLO_MS)
+        if (now_ms >= r->started_ms + r->hello_ms)
             runner_proc_kill(r, RUNNER_KILL_NO_HELLO);
         else
-            arm(r, r->started_ms + HELLO_MS);
+            arm(r, r->started_ms + r->hello_ms);
         break;
     case RUNNER_BUSY:
         arm(r, check_jobs(r, now_ms));
@@ -238,19 +185,12 @@ static void check_deadlines(struct runner_proc *r)
 
 /* --- output ------------------------------------------------------------------------- */
 
-/* The job that speaks, as far as we can know. */
-static void *speaking_job(const struct runner_proc *r)
-{
-    for (unsigned i = 0; r->job_count == 1 && i < BOARD_SLOTS; i++)
-        if (r->jobs[i].ticket.generation)
-            return r->jobs[i].job;
-    return NULL;
-}
-
 static void on_line(void *ctx, const char *line)
 {
     struct runner_proc *r = ctx;
-    r->events.on_log(r->events.ctx, speaking_job(r), LOG_LEVEL_INFO, line);
+    /* With several jobs at once nobody knows which of them has written it. */
+    struct posted *j = r->jobs.count == 1 ? posted_next(&r->jobs, NULL) : NULL;
+    r->events.on_log(r->events.ctx, j ? j->job : NULL, LOG_LEVEL_INFO, line);
 }
 
 static void read_output(struct runner_proc *r, unsigned reads)
@@ -277,14 +217,6 @@ static void on_chatter(uv_poll_t *poll, int status, int events)
 
 /* --- news --------------------------------------------------------------------------- */
 
-static struct posted *find_posted(struct runner_proc *r, struct board_ticket t)
-{
-    if (t.generation == 0 || t.slot >= BOARD_SLOTS)
-        return NULL;
-    struct posted *j = &r->jobs[t.slot];
-    return j->ticket.generation == t.generation ? j : NULL;
-}
-
 static bool is_worn_by(
         const struct runner_proc *r, const struct posted *j, int64_t rss_kib)
 {
@@ -292,12 +224,11 @@ static bool is_worn_by(
            (j->max_memory != CONFIG_NONE && rss_kib > j->max_memory / 1024);
 }
 
-/* The job at @j is over; from here on the runner may have another in its place. */
+/* From here on the runner may have another job in its place. */
 static void *release_job(struct runner_proc *r, struct posted *j)
 {
-    void *job = j->job;
-    *j = (struct posted){0};
-    if (--r->job_count == 0 && r->state == RUNNER_BUSY)
+    void *job = posted_remove(&r->jobs, j);
+    if (r->jobs.count == 0 && r->state == RUNNER_BUSY)
         r->state = RUNNER_IDLE;
     return job;
 }
@@ -317,7 +248,7 @@ static void report(struct runner_proc *r, struct posted *j, struct outcome *o)
 static void take_outcome(struct runner_proc *r, const struct board_news *news)
 {
     struct outcome o;
-    struct posted *j = find_posted(r, news->ticket);
+    struct posted *j = posted_find(&r->jobs, news->ticket);
     assert(j); /* the board gives each ticket of ours once */
 
     r->tasks++;
@@ -346,7 +277,7 @@ static void take_news(struct runner_proc *r, const struct board_news *news)
         take_ready(r);
         break;
     case BOARD_LOG:
-        j = find_posted(r, news->ticket);
+        j = posted_find(&r->jobs, news->ticket);
         if (output_spend(&r->output, clock_mono_ms()))
             r->events.on_log(
                     r->events.ctx, j ? j->job : NULL, news->log.level, news->log.text);
@@ -463,10 +394,8 @@ static unsigned report_remains(struct runner_proc *r, const struct death *d)
 {
     unsigned lost = 0;
     char text[VERDICT_TEXT_SIZE];
-    for (unsigned i = 0; i < BOARD_SLOTS; i++) {
-        struct posted *j = &r->jobs[i];
-        if (!j->ticket.generation)
-            continue;
+    for (struct posted *j = posted_next(&r->jobs, NULL); j;
+            j = posted_next(&r->jobs, j)) {
         struct outcome o;
         struct remains m = {.hard_ms = j->hard_ms,
                 .overran = j->overran,
@@ -525,91 +454,31 @@ void runner_proc_kill(struct runner_proc *r, enum runner_kill why)
 
 void runner_proc_stop(struct runner_proc *r)
 {
-    assert(r->job_count == 0);
+    assert(r->jobs.count == 0);
     if (r->state == RUNNER_ENDING || r->state == RUNNER_GONE)
         return;
     r->state = RUNNER_ENDING;
     r->ending_ms = clock_mono_ms();
     board_stop(r->board);
-    arm(r, r->ending_ms + STOP_MS);
+    arm(r, r->ending_ms + r->stop_ms);
 }
 
 /* --- jobs --------------------------------------------------------------------------- */
 
-static struct record_command command_of(const struct command_policy *c)
-{
-    return (struct record_command){
-            .argv = {c->argv.items, c->argv.count},
-            .directory = c->directory,
-            .environment = {c->environment.items, c->environment.count},
-            .ok_exit = {c->ok_exit.items, c->ok_exit.count},
-            .retry_exit = {c->retry_exit.items, c->retry_exit.count},
-            .reject_exit = {c->reject_exit.items, c->reject_exit.count},
-            .max_output = c->max_output,
-            .umask = c->umask,
-    };
-}
-
-static struct record_job record_of(const struct assignment *a)
-{
-    struct record_job job = {
-            .id = a->id,
-            .task = a->task,
-            .root_id = a->root_id,
-            .parent_id = a->parent_id,
-            .queue = a->queue,
-            .retries = a->retries,
-            .redelivered = a->redelivered,
-            .soft_ms = a->soft_ms,
-            .hard_ms = a->hard_ms,
-            .handler = RECORD_NATIVE,
-            .body = a->body,
-    };
-    if (a->policy->handler == HANDLER_COMMAND) {
-        job.handler = RECORD_COMMAND;
-        job.command = command_of(&a->policy->command);
-    }
-    return job;
-}
-
-/* A soft limit alone becomes a hard one some time later, if the pool says so. */
-static int64_t hard_limit(const struct runner_proc *r, const struct assignment *a)
-{
-    int64_t after_soft_ms = CLOCK_NEVER;
-    if (a->soft_ms != CONFIG_NONE && r->kill_after_soft_ms != CONFIG_NONE)
-        after_soft_ms = a->soft_ms + r->kill_after_soft_ms;
-    int64_t hard_ms = a->hard_ms == CONFIG_NONE ? CLOCK_NEVER : a->hard_ms;
-    int64_t least_ms = earlier(hard_ms, after_soft_ms);
-    return least_ms == CLOCK_NEVER ? CONFIG_NONE : least_ms;
-}
-
 enum coney_rc runner_proc_assign(
         struct runner_proc *r, const struct assignment *a, struct coney_error *err)
 {
-    struct board_ticket ticket;
+    int64_t now_ms = clock_mono_ms();
+    int64_t next_ms;
     assert(r->state == RUNNER_IDLE || r->state == RUNNER_BUSY);
 
-    struct record_job job = record_of(a);
-    job.hard_ms = hard_limit(r, a);
-    enum coney_rc rc = board_post(r->board, &job, &ticket, err);
+    enum coney_rc rc = posted_add(
+            &r->jobs, r->board, a, r->kill_after_soft_ms, now_ms, &next_ms, err);
     if (rc != CONEY_OK)
         return rc;
-
-    struct posted *j = &r->jobs[ticket.slot];
-    assert(j->ticket.generation == 0);
-    *j = (struct posted){
-            .ticket = ticket,
-            .job = a->job,
-            .posted_ms = clock_mono_ms(),
-            .soft_ms = a->soft_ms,
-            .hard_ms = job.hard_ms,
-            .max_tasks = a->policy->max_tasks,
-            .max_memory = a->policy->max_memory,
-    };
-    r->job_count++;
     r->state = RUNNER_BUSY;
-    arm(r, earlier(j->posted_ms + START_MS, earlier(after(j->posted_ms, j->soft_ms),
-                                                    after(j->posted_ms, j->hard_ms))));
+    arm(r, next_ms);
+    arm(r, now_ms + r->start_ms);
     return CONEY_OK;
 }
 
@@ -639,7 +508,8 @@ static enum coney_rc start_process(struct runner_proc *r, const struct runner_op
             .environ = o->environ,
             .fds = fds,
             .fd_count = sizeof(fds) / sizeof(*fds),
-            .output_fd = output_fd};
+            .output_fd = output_fd,
+            .error_fd = output_fd};
     enum coney_rc rc = spawn_program(&s, &r->pid, &r->pid_fd, err);
     board_close_runner_fds(r->board);
     return rc;
@@ -681,6 +551,9 @@ enum coney_rc runner_proc_start(const struct runner_options *options,
 
     r->state = RUNNER_STARTING;
     r->kill_after_soft_ms = options->kill_after_soft_ms;
+    r->hello_ms = options->hello_ms;
+    r->start_ms = options->start_ms;
+    r->stop_ms = options->stop_ms;
     r->pid_fd = r->output_fd = -1;
     r->started_ms = clock_mono_ms();
     r->due_ms = CLOCK_NEVER;
@@ -698,7 +571,7 @@ enum coney_rc runner_proc_start(const struct runner_options *options,
     uv_poll_start(&r->death, UV_READABLE, on_death);
     uv_poll_start(&r->chatter, UV_READABLE, on_chatter);
     uv_poll_start(&r->news, UV_READABLE, on_news);
-    arm(r, r->started_ms + HELLO_MS);
+    arm(r, r->started_ms + r->hello_ms);
     /* It may have spoken already. */
     arm(r, board_sleep(r->board) ? CLOCK_NEVER : r->started_ms);
     *out = r;

@@ -59,10 +59,13 @@ struct runner_events {
 
 struct runner_options {
     uv_loop_t *loop;
-    int program_fd;       /* borrowed for the call */
-    char *const *argv;    /* likewise */
-    char *const *environ; /* likewise */
-    int64_t kill_after_soft_ms;
+    int program_fd;             /* borrowed for the call */
+    char *const *argv;          /* likewise */
+    char *const *environ;       /* likewise */
+    int64_t kill_after_soft_ms; /* CONFIG_NONE: never */
+    int64_t hello_ms;
+    int64_t start_ms;
+    int64_t stop_ms;
     struct runner_events events; /* copied */
 };
 
@@ -85,7 +88,7 @@ bool runner_proc_has_job(const struct runner_proc *r, const void *job);
 /* Give it a job. CONEY_ELIMIT, CONEY_EINVAL, CONEY_EIO, CONEY_ENOMEM: as board_post(). */
 enum coney_rc runner_proc_assign(struct runner_proc *r, const struct assignment *a,
         struct coney_error *err) CONEY_MUST_CHECK;
-/* Let it end by itself; killed if that takes longer than 5 s. It must have no job. */
+/* Let it end by itself; killed if that takes longer than stop_ms. It must have no job. */
 void runner_proc_stop(struct runner_proc *r);
 /* Kill it and its group. Nothing happens when it has been killed before. */
 void runner_proc_kill(struct runner_proc *r, enum runner_kill why);

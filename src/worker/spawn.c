@@ -44,12 +44,13 @@ static void reset_signals(void)
 }
 
 /* Put the descriptors where the program expects them; -1 with errno. */
-static int arrange_fds(const struct spawn *s, int output, int *program)
+static int arrange_fds(const struct spawn *s, int error_fd, int *program)
 {
     int parked[SPAWN_FDS_MAX];
+    int output_fd = fcntl(s->output_fd, F_DUPFD_CLOEXEC, PARKED_FD);
     int null = open("/dev/null", O_RDONLY);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 ||
-            dup2(output, STDERR_FILENO) < 0)
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(output_fd, STDOUT_FILENO) < 0 ||
+            dup2(error_fd, STDERR_FILENO) < 0)
         return -1;
 
     *program = fcntl(s->program_fd, F_DUPFD_CLOEXEC, PARKED_FD);
@@ -71,19 +72,20 @@ static int arrange_fds(const struct spawn *s, int output, int *program)
 static _Noreturn void become_program(const struct spawn *s, pid_t parent)
 {
     int program = -1;
-    int output = fcntl(s->output_fd, F_DUPFD_CLOEXEC, PARKED_FD);
-    if (output < 0)
-        give_up(s->output_fd, "cannot start the runner");
+    int error_fd = fcntl(s->error_fd, F_DUPFD_CLOEXEC, PARKED_FD);
+    if (error_fd < 0)
+        give_up(s->error_fd, "cannot start the runner");
 
     if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
-            prctl(PR_SET_CHILD_SUBREAPER, 1L) < 0 || arrange_fds(s, output, &program) < 0)
-        give_up(output, "cannot start the runner");
+            prctl(PR_SET_CHILD_SUBREAPER, 1L) < 0 ||
+            arrange_fds(s, error_fd, &program) < 0)
+        give_up(error_fd, "cannot start the runner");
     if (getppid() != parent) /* it died before PR_SET_PDEATHSIG */
         _exit(EXIT_CANNOT_EXECUTE);
 
     reset_signals();
     fexecve(program, s->argv, s->environ);
-    give_up(output, "cannot execute the runner");
+    give_up(error_fd, "cannot execute the runner");
 }
 
 void spawn_undo(pid_t pid)

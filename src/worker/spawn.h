@@ -22,11 +22,12 @@ struct spawn {
     char *const *environ; /* the whole environment; NULL ends it */
     const int *fds;       /* become SPAWN_FIRST_FD and up, in this order; borrowed */
     size_t fd_count;      /* at most SPAWN_FDS_MAX */
-    int output_fd;        /* its standard output and error; standard input is empty */
+    int output_fd;        /* its standard output; standard input is empty */
+    int error_fd;         /* its standard error; may be the same */
 };
 
 /*
- * Start it; never waits. A program that can't be executed says so on @output_fd and exits
+ * Start it; never waits. A program that can't be executed says so on @error_fd and exits
  * with 127. *@pid is unreaped and *@pidfd the caller's. CONEY_EIO, CONEY_ENOMEM.
  */
 enum coney_rc spawn_program(const struct spawn *s, pid_t *pid, int *pidfd,

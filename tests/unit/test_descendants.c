@@ -37,7 +37,8 @@ static void start_family(struct family *f, const char *script, unsigned count)
     struct spawn s = {.program_fd = program,
             .argv = argv,
             .environ = environment,
-            .output_fd = ends[1]};
+            .output_fd = ends[1],
+            .error_fd = ends[1]};
     assert_int_equal(descendants_adopt(&err), CONEY_OK);
     assert_int_equal(spawn_program(&s, &f->head, &f->pidfd, &err), CONEY_OK);
     close(ends[1]);

@@ -38,7 +38,8 @@ static void start(struct shell *sh, const char *program, const char *script,
             .environ = environment,
             .fds = fds,
             .fd_count = fd_count,
-            .output_fd = ends[1]};
+            .output_fd = ends[1],
+            .error_fd = ends[1]};
     assert_int_equal(spawn_program(&s, &sh->pid, &sh->pidfd, &err), CONEY_OK);
     sh->output = ends[0];
     close(ends[1]);
@@ -88,7 +89,7 @@ static void only_the_descriptors_named_are_passed(void **state)
     char text[4096];
     struct shell sh;
     /* Forgotten by some library: open, and without close-on-exec. */
-    int leak = dup(STDERR_FILENO);
+    int leak = fcntl(STDERR_FILENO, F_DUPFD, 30);
     /* Numbers on which the ones to be passed land, in the worst order. */
     int passed[2] = {open("/dev/full", O_WRONLY | O_CLOEXEC),
             open("/dev/zero", O_RDONLY | O_CLOEXEC)};
@@ -220,8 +221,11 @@ static void a_replaced_file_does_not_reach_the_opened_program(void **state)
     char *argv[] = {name, words, NULL};
     char *environment[] = {NULL};
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
-    struct spawn s = {
-            .program_fd = fd, .argv = argv, .environ = environment, .output_fd = ends[1]};
+    struct spawn s = {.program_fd = fd,
+            .argv = argv,
+            .environ = environment,
+            .output_fd = ends[1],
+            .error_fd = ends[1]};
     assert_int_equal(spawn_program(&s, &sh.pid, &sh.pidfd, &err), CONEY_OK);
     close(ends[1]);
     close(fd);
