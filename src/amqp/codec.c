@@ -78,74 +78,71 @@ static enum coney_rc view_elements(const struct table *t, amqp_pool_t *pool,
     return CONEY_OK;
 }
 
-/* *@size grows by the value alone; its type octet is counted by view_value(). */
+static enum coney_rc view_integer(
+        enum field_type type, int64_t integer, amqp_field_value_t *v)
+{
+    switch ((char)type) {
+    case FIELD_I8:
+        v->value.i8 = (int8_t)integer;
+        return CONEY_OK;
+    case FIELD_U8:
+        v->value.u8 = (uint8_t)integer;
+        return CONEY_OK;
+    case FIELD_I16:
+        v->value.i16 = (int16_t)integer;
+        return CONEY_OK;
+    case FIELD_U16:
+        v->value.u16 = (uint16_t)integer;
+        return CONEY_OK;
+    case FIELD_I32:
+        v->value.i32 = (int32_t)integer;
+        return CONEY_OK;
+    case FIELD_U32:
+        v->value.u32 = (uint32_t)integer;
+        return CONEY_OK;
+    case FIELD_I64:
+        v->value.i64 = integer;
+        return CONEY_OK;
+    case FIELD_TIME:
+        v->value.u64 = (uint64_t)integer;
+        return CONEY_OK;
+    default:
+        return CONEY_EINVAL; /* no type at all */
+    }
+}
+
+static enum coney_rc view_text(struct bytes text, amqp_field_value_t *v, size_t *size)
+{
+    if (text.len > UINT32_MAX)
+        return CONEY_EINVAL;
+    v->value.bytes = view_bytes(text);
+    *size += LENGTH_SIZE + text.len;
+    return CONEY_OK;
+}
+
 static enum coney_rc view_scalar(
         const struct field *f, amqp_field_value_t *v, size_t *size)
 {
-    switch (f->type) {
+    *size += scan_scalar_size((uint8_t)f->type);
+    switch ((char)f->type) {
     case FIELD_VOID:
         return CONEY_OK;
     case FIELD_BOOL:
         v->value.boolean = f->value.boolean;
-        *size += 1;
-        return CONEY_OK;
-    case FIELD_I8:
-        v->value.i8 = (int8_t)f->value.integer;
-        *size += 1;
-        return CONEY_OK;
-    case FIELD_U8:
-        v->value.u8 = (uint8_t)f->value.integer;
-        *size += 1;
-        return CONEY_OK;
-    case FIELD_I16:
-        v->value.i16 = (int16_t)f->value.integer;
-        *size += 2;
-        return CONEY_OK;
-    case FIELD_U16:
-        v->value.u16 = (uint16_t)f->value.integer;
-        *size += 2;
-        return CONEY_OK;
-    case FIELD_I32:
-        v->value.i32 = (int32_t)f->value.integer;
-        *size += 4;
-        return CONEY_OK;
-    case FIELD_U32:
-        v->value.u32 = (uint32_t)f->value.integer;
-        *size += 4;
-        return CONEY_OK;
-    case FIELD_I64:
-        v->value.i64 = f->value.integer;
-        *size += 8;
-        return CONEY_OK;
-    case FIELD_TIME:
-        v->value.u64 = (uint64_t)f->value.integer;
-        *size += 8;
         return CONEY_OK;
     case FIELD_F32:
         v->value.f32 = (float)f->value.number;
-        *size += 4;
         return CONEY_OK;
     case FIELD_F64:
         v->value.f64 = f->value.number;
-        *size += 8;
         return CONEY_OK;
     case FIELD_DECIMAL:
         v->value.decimal.decimals = f->value.decimal.scale;
         v->value.decimal.value = f->value.decimal.digits;
-        *size += 5;
         return CONEY_OK;
-    case FIELD_STRING:
-    case FIELD_BYTES:
-        if (f->value.text.len > UINT32_MAX)
-            return CONEY_EINVAL;
-        v->value.bytes = view_bytes(f->value.text);
-        *size += LENGTH_SIZE + f->value.text.len;
-        return CONEY_OK;
-    case FIELD_TABLE:
-    case FIELD_ARRAY:
-        break;
+    default:
+        return view_integer(f->type, f->value.integer, v);
     }
-    return CONEY_EINVAL;
 }
 
 static enum coney_rc view_value(const struct field *f, amqp_pool_t *pool, unsigned depth,
@@ -157,6 +154,8 @@ static enum coney_rc view_value(const struct field *f, amqp_pool_t *pool, unsign
         return view_fields(&f->value.table, pool, depth, &v->value.table, size);
     if (f->type == FIELD_ARRAY)
         return view_elements(&f->value.table, pool, depth, &v->value.array, size);
+    if (f->type == FIELD_STRING || f->type == FIELD_BYTES)
+        return view_text(f->value.text, v, size);
     return view_scalar(f, v, size);
 }
 

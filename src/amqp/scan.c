@@ -10,8 +10,7 @@ enum {
     HAS_CONTENT_TYPE = 1 << 15,
     HAS_CONTENT_ENCODING = 1 << 14,
     HAS_HEADERS = 1 << 13,
-    HAS_MORE_FLAGS = 1 << 0,
-    SCALAR_UNKNOWN = 255
+    HAS_MORE_FLAGS = 1 << 0
 };
 
 struct cursor {
@@ -37,8 +36,7 @@ static bool skip_short_string(struct cursor *c)
     return c->left >= 1 && skip(c, (size_t)c->at[0] + 1);
 }
 
-/* Bytes of a value that has no length of its own. */
-static size_t scalar_size(uint8_t type)
+size_t scan_scalar_size(uint8_t type)
 {
     switch (type) {
     case 'V':
@@ -62,7 +60,7 @@ static size_t scalar_size(uint8_t type)
     case 'T':
         return 8;
     default:
-        return SCALAR_UNKNOWN;
+        return SCAN_NO_SCALAR;
     }
 }
 
@@ -83,8 +81,8 @@ static enum coney_rc scan_value(struct cursor *c)
             return CONEY_ESYNTAX;
         return skip(c, (size_t)frame_get_u32(c->at) + 4) ? CONEY_OK : CONEY_ESYNTAX;
     }
-    size_t size = scalar_size(type);
-    return size != SCALAR_UNKNOWN && skip(c, size) ? CONEY_OK : CONEY_ESYNTAX;
+    size_t size = scan_scalar_size(type);
+    return size != SCAN_NO_SCALAR && skip(c, size) ? CONEY_OK : CONEY_ESYNTAX;
 }
 
 /* A table, or an array, which is a table without keys; its length comes first. */

@@ -22,6 +22,10 @@ struct scan_headers {
     size_t len;    /* its length field included */
 };
 
+/* Bytes of a value of @type that has no length of its own; SCAN_NO_SCALAR for others. */
+enum { SCAN_NO_SCALAR = 255 };
+size_t scan_scalar_size(uint8_t type);
+
 /*
  * @data begins with a table, its length first; *@used is how long it is. CONEY_ESYNTAX
  * when it does not parse, CONEY_ELIMIT when it is too deep or has too many fields; *@used

@@ -249,7 +249,9 @@ struct publish {
 };
 
 /* A publish with a cookie, on a channel in confirm mode, gets exactly one
- * SESSION_PUBLISHED. On failure there is none. */
+ * SESSION_PUBLISHED, at the latest just before the SESSION_CHANNEL_CLOSED or SESSION_DOWN
+ * that makes it PUBLISH_UNKNOWN. On failure there is none. CONEY_EINVAL also when the
+ * headers do not fit one frame. */
 enum coney_rc session_publish(struct session *s, struct amqp_channel ch,
         const struct publish *p, uint64_t cookie) CONEY_MUST_CHECK;
 

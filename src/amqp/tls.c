@@ -171,7 +171,7 @@ static bool is_address(const char *host)
 
 /* What the certificate must say; an address is not a name, and has no SNI (RFC 6066 §3).
  */
-static bool expect_host(SSL *ssl, const char *host)
+static bool expect_host(SSL *ssl, char *host)
 {
     X509_VERIFY_PARAM *param = SSL_get0_param(ssl);
 
