@@ -1,21 +1,26 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * pool_bench.h - a pool on a loop of its own, whose runners are the test program itself.
+ * pool_bench.h - a pool on a loop of its own; its runners are the test program itself,
+ * unless the test names others.
  *
  * Counts what the pool says about each job, and checks at the end of every test what must
  * hold after all of them: one outcome for each job, no process, descriptor or handle
- * left. All static, in a header, for the reason of scripted_runner.h.
+ * left. All static, in a header: what lies in support/ is linked to every test, and this
+ * needs the worker.
  */
 #ifndef CONEY_TESTS_POOL_BENCH_H
 #define CONEY_TESTS_POOL_BENCH_H
 
 #include "base/clock.h"
-#include "support/scripted_runner.h"
 #include "support/test.h"
 #include "worker/descendants.h"
 #include "worker/pool.h"
 
 #include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 enum { PATIENCE_MS = 30000, JOBS_MAX = 200, TAIL_MAX = 8192 };
 
@@ -58,7 +63,7 @@ struct bench {
         }                                                         \
     } while (0)
 
-static const char *copy_text(char *space, size_t size, const char *text)
+static inline const char *copy_text(char *space, size_t size, const char *text)
 {
     if (!text)
         return NULL;
@@ -66,7 +71,7 @@ static const char *copy_text(char *space, size_t size, const char *text)
     return space;
 }
 
-static void on_outcome(void *ctx, void *job, const struct outcome *o)
+static inline void on_outcome(void *ctx, void *job, const struct outcome *o)
 {
     struct bench *b = ctx;
     struct report *r = job;
@@ -84,7 +89,8 @@ static void on_outcome(void *ctx, void *job, const struct outcome *o)
 }
 
 /* Give the pool a job whose body is @body. */
-static struct report *assign_body(struct bench *b, const char *task, const char *body)
+static inline struct report *assign_body(
+        struct bench *b, const char *task, const char *body)
 {
     struct coney_error err;
     assert_true(b->next < JOBS_MAX);
@@ -104,12 +110,12 @@ static struct report *assign_body(struct bench *b, const char *task, const char 
     return r;
 }
 
-static struct report *assign(struct bench *b, const char *task)
+static inline struct report *assign(struct bench *b, const char *task)
 {
     return assign_body(b, task, "[[2, 3], {}, {}]");
 }
 
-static void on_free(void *ctx)
+static inline void on_free(void *ctx)
 {
     struct bench *b = ctx;
     assert_true(pool_free_count(b->pool) > 0);
@@ -117,7 +123,7 @@ static void on_free(void *ctx)
         assign(b, b->refill);
 }
 
-static void on_log(void *ctx, void *job, enum log_level level, const char *text)
+static inline void on_log(void *ctx, void *job, enum log_level level, const char *text)
 {
     struct bench *b = ctx;
     struct report *r = job;
@@ -133,17 +139,17 @@ static void on_log(void *ctx, void *job, enum log_level level, const char *text)
     }
 }
 
-static void on_tick(uv_timer_t *timer)
+static inline void on_tick(uv_timer_t *timer)
 {
     (void)timer;
 }
 
-static void on_done(void *ctx)
+static inline void on_done(void *ctx)
 {
     *(bool *)ctx = true;
 }
 
-static unsigned count_descriptors(void)
+static inline unsigned count_descriptors(void)
 {
     unsigned count = 0;
     DIR *dir = opendir("/proc/self/fd");
@@ -154,7 +160,7 @@ static unsigned count_descriptors(void)
     return count;
 }
 
-static unsigned count_children(void)
+static inline unsigned count_children(void)
 {
     pid_t *pids = NULL;
     size_t count = 0;
@@ -163,12 +169,13 @@ static unsigned count_children(void)
     return (unsigned)count;
 }
 
-static void make_pool(struct bench *b, unsigned size)
+static inline void make_pool(struct bench *b, unsigned size)
 {
     struct coney_error err;
     b->options.size = size;
     b->options.plugins = &b->plugins;
-    b->options.runner_path = "/proc/self/exe";
+    if (!b->options.runner_path)
+        b->options.runner_path = "/proc/self/exe";
     b->options.node = "coney@test";
     b->options.callbacks = (struct pool_callbacks){
             .on_outcome = on_outcome, .on_free = on_free, .on_log = on_log, .ctx = b};
@@ -176,7 +183,7 @@ static void make_pool(struct bench *b, unsigned size)
 }
 
 /* Loop and defaults; the test changes what it likes before make_pool(). */
-static struct bench *begin(char *plugin)
+static inline struct bench *begin(char *plugin)
 {
     struct bench *b = calloc(1, sizeof(*b));
     assert_non_null(b);
@@ -194,7 +201,7 @@ static struct bench *begin(char *plugin)
     return b;
 }
 
-static struct bench *begin_working(unsigned size)
+static inline struct bench *begin_working(unsigned size)
 {
     static char work_plugin[] = "work";
     struct bench *b = begin(work_plugin);
@@ -204,7 +211,7 @@ static struct bench *begin_working(unsigned size)
 }
 
 /* Whatever happened: one outcome for each job, no process, no descriptor, no handle. */
-static void end(struct bench *b)
+static inline void end(struct bench *b)
 {
     b->refill = NULL;
     pool_kill(b->pool);
@@ -221,7 +228,7 @@ static void end(struct bench *b)
 }
 
 /* Run one job to its end. */
-static struct report *run(struct bench *b, const char *task)
+static inline struct report *run(struct bench *b, const char *task)
 {
     wait_until(b, pool_free_count(b->pool) > 0);
     struct report *r = assign(b, task);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_pool.c - outcomes, crashes, starts and replacements of scripted runners. */
 #include "support/pool_bench.h"
+#include "support/scripted_runner.h"
 #include "worker/pool.h"
 
 /* --- what tasks say ----------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* test_pool_limits.c - what is done to runners that go too far. */
 #include "support/pool_bench.h"
+#include "support/scripted_runner.h"
 
 /* --- limits ------------------------------------------------------------------------- */
 
