@@ -47,8 +47,8 @@ const char *dead_reason_name(enum dead_reason reason)
     return "failed";
 }
 
-/* --- sizes on the wire (AMQP 0-9-1 §4.2.5.5)
- * -------------------------------------------- */
+/* --- sizes on the wire (AMQP 0-9-1 §4.2.5.5) -----------------------------------------
+ */
 
 static size_t table_size(const struct table *t, bool has_keys);
 
@@ -98,8 +98,8 @@ static size_t table_size(const struct table *t, bool has_keys)
     return size;
 }
 
-/* --- writing
- * ---------------------------------------------------------------------------- */
+/* --- writing -------------------------------------------------------------------------
+ */
 
 /* The evidence in the making; what may shrink stands on its own. */
 struct letter {
@@ -181,8 +181,8 @@ static enum coney_rc write_evidence(const struct letter *l, struct table *t)
     return rc == CONEY_OK ? table_append(t, l->a, &history) : rc;
 }
 
-/* --- fitting
- * ---------------------------------------------------------------------------- */
+/* --- fitting -------------------------------------------------------------------------
+ */
 
 /* Drop at least @excess bytes from the front, and then the rest of that line: the last
  * lines tell most. */
@@ -238,8 +238,8 @@ static void drop_largest(struct table *t)
             (t->count - largest) * sizeof(t->fields[0]));
 }
 
-/* --- the letter
- * ------------------------------------------------------------------------- */
+/* --- the letter ----------------------------------------------------------------------
+ */
 
 static enum coney_rc open_letter(struct letter *l, const struct envelope *e)
 {

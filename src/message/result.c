@@ -36,7 +36,7 @@ static bool is_exception(enum result_status status)
     return status == RESULT_FAILURE || status == RESULT_RETRY || status == RESULT_REVOKED;
 }
 
-/* --- writing ---------------------------------------------------------------------------
+/* --- writing -------------------------------------------------------------------------
  */
 
 /* Append @text, repaired, as a JSON string; NULL is null. */
@@ -178,7 +178,7 @@ out:
     return rc;
 }
 
-/* --- reading ---------------------------------------------------------------------------
+/* --- reading -------------------------------------------------------------------------
  */
 
 static enum coney_rc read_text(

@@ -36,7 +36,7 @@ struct task_spec task_spec_none(void)
             .priority = -1};
 }
 
-/* --- checks ----------------------------------------------------------------------------
+/* --- checks --------------------------------------------------------------------------
  */
 
 static enum coney_rc check_name(
@@ -142,7 +142,7 @@ static enum coney_rc check_spec(const struct task_spec *s, struct coney_error *e
     return rc == CONEY_OK ? check_body(s, err) : rc;
 }
 
-/* --- building --------------------------------------------------------------------------
+/* --- building ------------------------------------------------------------------------
  */
 
 /* Appends headers until memory is short; the first failure stays in rc. */

@@ -20,7 +20,7 @@ static const char VALUE[] = "__value__";
 static const char BASE64[] =
         "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-/* --- what a readable value looks like --------------------------------------------------
+/* --- what a readable value looks like ------------------------------------------------
  */
 
 static bool has_readable_clock(const char **text, struct time_parts *p)
@@ -143,7 +143,7 @@ static bool is_base64(const char *text)
     return text[len + padding] == '\0' && (len + padding) % 4 == 0 && padding <= 2;
 }
 
-/* --- tags ------------------------------------------------------------------------------
+/* --- tags ----------------------------------------------------------------------------
  */
 
 static const struct {
@@ -187,7 +187,7 @@ static bool is_readable(enum typed_kind kind, const json_t *value)
     return text && tags[kind].is_text(text);
 }
 
-/* --- writing ---------------------------------------------------------------------------
+/* --- writing -------------------------------------------------------------------------
  */
 
 static json_t *tagged(enum typed_kind kind, json_t *value_take)
@@ -277,7 +277,7 @@ json_t *typed_bytes(struct bytes b)
     return tagged(TYPED_BASE64, base64_string(b));
 }
 
-/* --- reading ---------------------------------------------------------------------------
+/* --- reading -------------------------------------------------------------------------
  */
 
 /* The text of @v, tagged as @kind or plain. */
@@ -367,7 +367,7 @@ enum coney_rc typed_read_bytes(const json_t *v, struct arena *a, struct bytes *o
     return out->data ? CONEY_OK : CONEY_ENOMEM;
 }
 
-/* --- checking --------------------------------------------------------------------------
+/* --- checking ------------------------------------------------------------------------
  */
 
 static enum coney_rc check_tag(const json_t *v, struct coney_error *err)
