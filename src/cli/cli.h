@@ -49,6 +49,7 @@ int cli_load_config(const char *verb, const char *path, struct config **out);
 
 /* The verbs of this room. */
 int cli_check(int argc, char **argv);
+int cli_schedule(int argc, char **argv);
 int cli_send(int argc, char **argv);
 
 #endif /* CONEY_CLI_CLI_H */
