@@ -190,6 +190,19 @@ static void only_the_runners_own_descriptors_are_open(void **state)
     close(stray);
 }
 
+static void a_command_gets_none_of_them(void **state)
+{
+    struct runner_fixture *f = *state;
+    static char shell[] = "/bin/sh", option[] = "-c",
+                script[] = "ls /proc/$$/fd | tr '\\n' ' '";
+    char *argv[] = {shell, option, script};
+    fixture_start_ready(f, NULL);
+    struct record_job job = fixture_job("anything", "[[], {}, null]");
+    job.handler = RECORD_COMMAND;
+    job.command = (struct record_command){.argv = {argv, 3}, .max_output = 1000};
+    assert_result(fixture_run_job(f, &job), "\"0 1 2\"");
+}
+
 static void it_leads_a_group_and_dies_with_its_group(void **state)
 {
     struct runner_fixture *f = *state;
@@ -371,6 +384,7 @@ int main(void)
             WITH_RUNNER(last_words_are_in_the_output),
             WITH_RUNNER(a_task_that_exits_takes_its_runner_along),
             WITH_RUNNER(only_the_runners_own_descriptors_are_open),
+            WITH_RUNNER(a_command_gets_none_of_them),
             WITH_RUNNER(it_leads_a_group_and_dies_with_its_group),
             WITH_RUNNER(signals_of_a_service_manager_do_not_end_it),
             WITH_RUNNER(a_child_that_has_ended_is_reaped_after_its_task),
