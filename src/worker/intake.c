@@ -2,6 +2,7 @@
 /* intake.c - lanes over one session, opened again whenever it comes back. */
 #include "worker/intake.h"
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "loop/driver.h"
 #include "queue/declarer.h"
@@ -15,6 +16,13 @@ enum {
     PREFETCH_MIN = 4,
     REPAIR_MS = 1000,          /* after a lane died or an object vanished */
     REFUSED_REPAIR_MS = 10000, /* after a declaration was refused: somebody must act */
+    /*
+     * An ack is a message on its way: above 32 commands that a quorum queue has not
+     * applied yet, RabbitMQ's channel keeps further settlements to itself
+     * (rabbit_fifo_client's soft limit), and forgets them when it is closed. There is no
+     * confirm to wait for, only time.
+     */
+    LINGER_MS = 1000,
     CLOSE_TIMEOUT_MS = 2000
 };
 
@@ -41,8 +49,9 @@ struct intake {
     size_t by_channel_count;
     char *tag_prefix; /* owned */
     unsigned generation;
-    uv_timer_t *timer; /* closed with the intake; freed by its close callback */
-    bool announced;    /* on_ready was called in this life of the connection */
+    uv_timer_t *timer;  /* declare again; closed with the intake, freed by its callback */
+    uv_timer_t *linger; /* close drained lanes; likewise */
+    bool announced;     /* on_ready was called in this life of the connection */
     bool retired;
     bool closing;
 };
@@ -215,15 +224,33 @@ static void close_when_drained(struct intake *in)
     session_close(in->session, CLOSE_TIMEOUT_MS);
 }
 
-/* A lane that drains and has no more jobs is closed. */
+static void on_linger(uv_timer_t *timer);
+
+/* A lane that drains and has no more jobs is closed, once its last settlement is safe. */
 static void close_lane_when_empty(struct lane *lane)
 {
     struct intake *in = lane->intake;
     if (!in || lane->state != LANE_DRAINING || lane->jobs > 0)
         return;
+    int64_t wait_ms = lane->settled_ms + LINGER_MS - clock_mono_ms();
+    if (lane->settled_ms > 0 && wait_ms > 0) {
+        if (!uv_is_active((uv_handle_t *)in->linger))
+            uv_timer_start(in->linger, on_linger, (uint64_t)wait_ms, 0);
+        return;
+    }
     (void)!session_channel_close(in->session, lane->channel);
     detach_lane(lane);
     close_when_drained(in);
+}
+
+static void on_linger(uv_timer_t *timer)
+{
+    struct intake *in = timer->data;
+    struct lane *next;
+    for (struct lane *lane = TAILQ_FIRST(&in->lanes); lane; lane = next) {
+        next = TAILQ_NEXT(lane, entry);
+        close_lane_when_empty(lane);
+    }
 }
 
 static void cancel_lane(struct lane *lane)
@@ -397,6 +424,27 @@ static struct source *plan_sources(const struct intake_plan *plan)
     return sources;
 }
 
+static uv_timer_t *new_timer(uv_loop_t *loop, struct intake *in)
+{
+    uv_timer_t *timer = calloc(1, sizeof(*timer));
+    if (!timer)
+        return NULL;
+    uv_timer_init(loop, timer);
+    timer->data = in;
+    return timer;
+}
+
+static void free_timer(uv_handle_t *handle)
+{
+    free(handle);
+}
+
+static void close_timer(uv_timer_t *timer)
+{
+    if (timer)
+        uv_close((uv_handle_t *)timer, free_timer);
+}
+
 enum coney_rc intake_new(uv_loop_t *loop, const struct session_options *options,
         struct rng *rng, const struct intake_plan *plan,
         const struct intake_callbacks *callbacks, struct intake **out,
@@ -420,11 +468,10 @@ enum coney_rc intake_new(uv_loop_t *loop, const struct session_options *options,
         goto out;
     in->source_count = plan->config->queue_count;
     in->declarer = declarer_new(plan->topology);
-    in->timer = calloc(1, sizeof(*in->timer));
-    if (!in->declarer || !in->timer)
+    in->timer = new_timer(loop, in);
+    in->linger = new_timer(loop, in);
+    if (!in->declarer || !in->timer || !in->linger)
         goto out;
-    uv_timer_init(loop, in->timer);
-    in->timer->data = in;
     in->driver = driver_new(loop, in->session, on_event, in);
     if (!in->driver)
         goto out;
@@ -435,11 +482,6 @@ out:
         error_set_nomem(err);
     intake_free(in);
     return rc;
-}
-
-static void free_timer(uv_handle_t *handle)
-{
-    free(handle);
 }
 
 void intake_free(struct intake *in)
@@ -453,8 +495,8 @@ void intake_free(struct intake *in)
     driver_free(in->driver);
     declarer_free(in->declarer);
     session_free(in->session);
-    if (in->timer)
-        uv_close((uv_handle_t *)in->timer, free_timer);
+    close_timer(in->timer);
+    close_timer(in->linger);
     free_sources(in->sources, in->source_count);
     free(in->by_channel);
     free(in->tag_prefix);
@@ -505,6 +547,7 @@ void intake_retire(struct intake *in)
 /* A settlement that can't be queued is made up for by losing the lane, a little later. */
 static void check_settled(struct lane *lane, enum coney_rc rc)
 {
+    lane->settled_ms = clock_mono_ms();
     if (rc == CONEY_OK || rc == CONEY_ECLOSED)
         return;
     lane->broken = true;

@@ -41,7 +41,8 @@ struct lane {
     bool superseded; /* a later plan has lanes of its own; cancelled once those consume */
     bool broken;     /* a settlement could not be queued */
     char consumer_tag[256];
-    unsigned jobs; /* deliveries not yet settled; the lane lives as long */
+    int64_t settled_ms; /* the last ack or nack, on clock_mono_ms(); 0: none yet */
+    unsigned jobs;      /* deliveries not yet settled; the lane lives as long */
 };
 
 struct intake_callbacks {

@@ -23,7 +23,7 @@ def fill(producer, path, counts, ms=0):
             producer.send(f"coney.{name}", "ledger.sleep", [path, name, ms])
 
 
-def run(scratch, name, counts, worker=None, classes=None, prefetch=2000, first_ms=3000):
+def run(scratch, name, counts, worker=None, classes=None, prefetch=2000, first_ms=6000):
     """Fill the queues behind one long task; the labels in the order of their starts."""
     path = str(scratch.path / name)
     sections = {"worker": {"concurrency": 1, "prefetch": prefetch, "log_level": "warning",
@@ -55,7 +55,7 @@ def weighted_shares_hold_in_every_thousand(scratch):
     order = run(scratch, "weighted", {"high": 1300, "default": 700, "low": 300},
                 {"priority": "weighted"}, {
                     "high": {"weight": 6}, "default": {"weight": 3}, "low": {"weight": 1}},
-                first_ms=8000)
+                first_ms=10000)
     # While all classes are full: until the first of them has started its last.
     last = min(len(order) - 1 - order[::-1].index(name) for name in CLASSES)
     worst = 0
@@ -84,13 +84,13 @@ def reserve_lets_high_start_at_once(scratch):
                 if l.event == "done"]
         assert len(done) == before == 0, "high waited for a low task to end"
         assert starts(path).index("high") == 7, starts(path)
-        coneytest.management("queues/%2F/coney.low/contents", "DELETE")
+    coneytest.management("queues/%2F/coney.low/contents", "DELETE")
     print("reserve: the eighth runner was kept for high")
 
 
 def ageing_lets_low_through(scratch):
     order = run(scratch, "ageing", {"high": 400, "low": 3}, {"priority": "strict"},
-                {"high": {}, "default": {}, "low": {"ageing": "1500ms"}}, first_ms=4000)
+                {"high": {}, "default": {}, "low": {"ageing": "1500ms"}}, first_ms=6000)
     # Two periods of waiting have brought low level with high, and it is older than them.
     assert order[:3] == ["low"] * 3, order[:10]
     print("ageing: low came first after two periods")

@@ -69,7 +69,7 @@ def main():
         assert len(found) == len(dead), (len(found), len(dead))
         reasons = {letter["properties"]["headers"]["coney-reason"] for letter in found}
         assert reasons <= {"max_retries"}, reasons
-        assert not coneytest.busy_queues(ignore=()), coneytest.busy_queues(ignore=())
+        coneytest.wait_for(lambda: not coneytest.busy_queues(ignore=()), "nothing left", 20)
     print(f"{TASKS} tasks, {total} attempts, {len(dead)} dead letters, as foretold")
 
 
