@@ -58,7 +58,7 @@ static void format_local(
     int64_t second = calendar_floor_div(at_us, 1000000);
     int millis = (int)((at_us - second * 1000000) / 1000);
     char date[32];
-    char fraction[8] = "";
+    char fraction[16] = "";
     struct tm tm;
 
     if (zone)

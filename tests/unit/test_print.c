@@ -4,6 +4,7 @@
 #include "base/duration.h"
 #include "base/rng.h"
 #include "config/keys.h"
+#include "config/source.h"
 #include "unit/with_config.h"
 
 #include <glob.h>
@@ -190,6 +191,45 @@ static void every_example_loads_but_for_the_files_it_names(void **state)
     globfree(&found);
 }
 
+/* Whether somebody wrote the key at @path, "*" being any name, below @n. */
+static bool is_written(const struct node *n, const char *path)
+{
+    size_t len = strcspn(path, ".");
+    bool found = false;
+    for (size_t i = 0; !found && n && n->kind == NODE_MAP && i < n->count; i++) {
+        const struct member *m = &n->members[i];
+        bool fits = *path == '*' ||
+                    (strlen(m->name) == len && strncmp(m->name, path, len) == 0);
+        if (fits && path[len])
+            found = is_written(m->value, path + len + 1);
+        else if (fits)
+            found = m->at.file != NULL;
+    }
+    return found;
+}
+
+static void the_annotated_example_has_every_key(void **state)
+{
+    (void)state;
+    char path[512];
+    const char *source = getenv("CONEY_SOURCE_DIR");
+    if (!source)
+        skip();
+    snprintf(path, sizeof(path), "%s/config/coney-full.yaml", source);
+    setenv("CONEY_BROKER_PASSWORD", "instead of the file", 1);
+    struct config *c = NULL;
+    struct mistakes mistakes = {0};
+    assert_int_equal(config_load(path, &c, &mistakes, NULL), CONEY_OK);
+    unsetenv("CONEY_BROKER_PASSWORD");
+
+    size_t count;
+    const struct key *table = key_table(&count);
+    for (size_t i = 0; i < count; i++)
+        if (!is_written(c->source->root, table[i].path))
+            fail_msg("%s is not in coney-full.yaml", table[i].path);
+    config_free(c);
+}
+
 static void secrets_are_neither_printed_nor_explained(void **state)
 {
     (void)state;
@@ -271,6 +311,7 @@ int main(void)
             cmocka_unit_test(what_is_printed_loads_again_and_prints_the_same),
             cmocka_unit_test(random_configurations_print_stably),
             cmocka_unit_test(every_example_loads_but_for_the_files_it_names),
+            cmocka_unit_test(the_annotated_example_has_every_key),
             cmocka_unit_test(secrets_are_neither_printed_nor_explained),
             cmocka_unit_test(an_explanation_names_value_and_source_of_every_key),
     };
