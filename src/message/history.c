@@ -54,27 +54,41 @@ void history_drop_oldest(struct history *h)
     memmove(h->attempts, h->attempts + 1, h->count * sizeof(h->attempts[0]));
 }
 
-/* The text named @key up to its first zero byte, as a C string in @a; NULL when there is
- * none or memory is short. */
-static const char *member_text(const struct table *t, struct arena *a, const char *key)
+/* The text named @key, up to its first zero byte, as a C string in @a; NULL: none. */
+static enum coney_rc read_text(
+        const struct table *t, struct arena *a, const char *key, const char **out)
 {
     struct bytes text = table_text(t, key);
-    struct bytes copy = text.data ? arena_copy(a, text) : text;
-    return copy.data;
+
+    *out = NULL;
+    if (!text.data)
+        return CONEY_OK;
+    *out = arena_copy(a, text).data;
+    return *out ? CONEY_OK : CONEY_ENOMEM;
 }
 
-static bool read_attempt(const struct field *f, struct arena *a, struct attempt *out)
+/* Append what @f says, unless it is no attempt. */
+static enum coney_rc read_attempt(
+        const struct field *f, struct arena *a, struct history *h)
 {
-    if (f->type != FIELD_TABLE)
-        return false;
     const struct table *t = &f->value.table;
-    const char *at = member_text(t, a, "at");
-    *out = (struct attempt){.node = member_text(t, a, "node"),
-            .outcome = member_text(t, a, "outcome"),
-            .error = member_text(t, a, "error")};
-    if (!table_integer(t, "duration-ms", &out->duration_ms))
-        out->duration_ms = 0;
-    return at && time_parse(at, &out->at_us) == CONEY_OK;
+    struct attempt attempt = {.duration_ms = 0};
+    const char *at;
+
+    if (f->type != FIELD_TABLE)
+        return CONEY_OK;
+    enum coney_rc rc = read_text(t, a, "at", &at);
+    if (rc == CONEY_OK)
+        rc = read_text(t, a, "node", &attempt.node);
+    if (rc == CONEY_OK)
+        rc = read_text(t, a, "outcome", &attempt.outcome);
+    if (rc == CONEY_OK)
+        rc = read_text(t, a, "error", &attempt.error);
+    if (rc != CONEY_OK || !at || time_parse(at, &attempt.at_us) != CONEY_OK)
+        return rc;
+    if (!table_integer(t, "duration-ms", &attempt.duration_ms))
+        attempt.duration_ms = 0;
+    return history_add(h, a, &attempt);
 }
 
 enum coney_rc history_read(
@@ -88,11 +102,8 @@ enum coney_rc history_read(
         return CONEY_OK;
     const struct table *t = &f->value.table;
     size_t i = t->count > DEAD_HISTORY_MAX ? t->count - DEAD_HISTORY_MAX : 0;
-    for (; i < t->count && rc == CONEY_OK; i++) {
-        struct attempt attempt;
-        if (read_attempt(&t->fields[i], a, &attempt))
-            rc = history_add(out, a, &attempt);
-    }
+    for (; i < t->count && rc == CONEY_OK; i++)
+        rc = read_attempt(&t->fields[i], a, out);
     return rc;
 }
 
