@@ -111,7 +111,11 @@ enum coney_rc pool_probe(const char *runner_path, const struct string_list *plug
         struct offered_tasks *out, struct coney_error *err) CONEY_MUST_CHECK;
 void offered_tasks_fini(struct offered_tasks *t);
 
-/* Start @options->size runners. Options are copied, the loop is borrowed. */
+/*
+ * Start @options->size runners. Options are copied, the loop is borrowed. One pool in a
+ * process: every child in a session other than ours that is not its runner is taken for
+ * something that a dead runner has left, and killed.
+ */
 enum coney_rc pool_new(uv_loop_t *loop, const struct pool_options *options,
         struct pool **out, struct coney_error *err) CONEY_MUST_CHECK;
 

@@ -7,7 +7,7 @@ enum { FORGET_MS = 2 * THROTTLE_CAP_MS };
 
 void throttle_fail(struct throttle *t, int64_t started_ms, int64_t now_ms)
 {
-    if (t->delay_ms > 0 && started_ms < t->failed_ms)
+    if (t->delay_ms > 0 && started_ms <= t->failed_ms)
         return;
 
     if (t->delay_ms == 0 || now_ms - t->failed_ms > FORGET_MS)
@@ -21,7 +21,7 @@ void throttle_fail(struct throttle *t, int64_t started_ms, int64_t now_ms)
 
 void throttle_succeed(struct throttle *t, int64_t started_ms)
 {
-    if (started_ms >= t->failed_ms)
+    if (started_ms > t->failed_ms)
         t->delay_ms = 0;
 }
 

@@ -39,6 +39,7 @@ struct bench {
     uv_timer_t tick; /* so that no turn takes for ever */
     struct pool *pool;
     struct pool_options options;
+    struct coney_error error; /* of pool_new() */
     struct policy policy;
     struct string_list plugins;
     char *plugin;
@@ -169,9 +170,8 @@ static inline unsigned count_children(void)
     return (unsigned)count;
 }
 
-static inline void make_pool(struct bench *b, unsigned size)
+static inline enum coney_rc try_pool(struct bench *b, unsigned size)
 {
-    struct coney_error err;
     b->options.size = size;
     b->options.plugins = &b->plugins;
     if (!b->options.runner_path)
@@ -179,7 +179,12 @@ static inline void make_pool(struct bench *b, unsigned size)
     b->options.node = "coney@test";
     b->options.callbacks = (struct pool_callbacks){
             .on_outcome = on_outcome, .on_free = on_free, .on_log = on_log, .ctx = b};
-    assert_int_equal(pool_new(&b->loop, &b->options, &b->pool, &err), CONEY_OK);
+    return pool_new(&b->loop, &b->options, &b->pool, &b->error);
+}
+
+static inline void make_pool(struct bench *b, unsigned size)
+{
+    assert_int_equal(try_pool(b, size), CONEY_OK);
 }
 
 /* Loop and defaults; the test changes what it likes before make_pool(). */
@@ -214,9 +219,11 @@ static inline struct bench *begin_working(unsigned size)
 static inline void end(struct bench *b)
 {
     b->refill = NULL;
-    pool_kill(b->pool);
-    pool_close(b->pool, on_done, &b->closed);
-    wait_until(b, b->closed);
+    if (b->pool) {
+        pool_kill(b->pool);
+        pool_close(b->pool, on_done, &b->closed);
+        wait_until(b, b->closed);
+    }
     for (unsigned i = 0; i < b->next; i++)
         assert_int_equal(b->reports[i].outcomes, b->reports[i].assigned);
     assert_int_equal(count_children(), 0);

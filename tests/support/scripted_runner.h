@@ -241,6 +241,13 @@ static void do_scribble(struct script *s)
     do_nothing_for_ever();
 }
 
+static void do_scribble_on_sign(struct script *s)
+{
+    while (access(s->text, F_OK) != 0)
+        usleep(1000);
+    do_scribble(s);
+}
+
 static void do_scribble_for_ever(struct script *s)
 {
     (void)s;
@@ -269,17 +276,29 @@ static const struct {
     void (*run)(struct script *s);
     void (*afterwards)(struct script *s); /* when the outcome has been posted */
 } scripts[] = {
-        {"echo", do_echo, NULL}, {"retry", do_retry, NULL}, {"fail", do_fail, NULL},
-        {"reject", do_reject, NULL}, {"ignore", do_ignore, NULL},
-        {"unknown", do_unknown, NULL}, {"sleep", do_sleep, NULL}, {"soft", do_soft, NULL},
-        {"exit", do_exit, NULL}, {"segv", do_segv, NULL}, {"log", do_log, NULL},
-        {"chatter", do_chatter, NULL}, {"flood", do_flood, NULL},
-        {"log-flood", do_log_flood, NULL}, {"family", do_family, NULL},
-        {"family-crash", do_family_crash, NULL}, {"grow", do_grow, NULL},
+        {"echo", do_echo, NULL},
+        {"retry", do_retry, NULL},
+        {"fail", do_fail, NULL},
+        {"reject", do_reject, NULL},
+        {"ignore", do_ignore, NULL},
+        {"unknown", do_unknown, NULL},
+        {"sleep", do_sleep, NULL},
+        {"soft", do_soft, NULL},
+        {"exit", do_exit, NULL},
+        {"segv", do_segv, NULL},
+        {"log", do_log, NULL},
+        {"chatter", do_chatter, NULL},
+        {"flood", do_flood, NULL},
+        {"log-flood", do_log_flood, NULL},
+        {"family", do_family, NULL},
+        {"family-crash", do_family_crash, NULL},
+        {"grow", do_grow, NULL},
         {"scribble", do_scribble, NULL},
         {"scribble-for-ever", do_scribble_for_ever, NULL},
-        {"scribble-afterwards", do_echo, do_scribble}, {"close", do_close, NULL},
-        {"finish-then-file", do_echo, do_file}, /* the body names it */
+        {"close", do_close, NULL},
+        /* The body names a file: made when the outcome is posted, or waited for then. */
+        {"finish-then-file", do_echo, do_file},
+        {"finish-then-scribble", do_echo, do_scribble_on_sign},
 };
 
 static void run_job(struct script *s)

@@ -11,16 +11,22 @@
 static struct offered_tasks offered;
 static struct coney_error reason;
 
+static const char *setting(const char *name)
+{
+    const char *value = getenv(name);
+    if (!value)
+        fail_msg("%s is not set; run this by ctest", name);
+    return value;
+}
+
 static enum coney_rc probe(const char *first, const char *second)
 {
     char paths[2][512];
     char *items[] = {paths[0], paths[1]};
-    const char *dir = getenv("CONEY_TEST_PLUGIN_DIR");
-    const char *runner = getenv("CONEY_RUNNER");
+    const char *dir = setting("CONEY_TEST_PLUGIN_DIR");
+    const char *runner = setting("CONEY_RUNNER");
     pid_t *pids = NULL;
     size_t count = 0;
-    assert_non_null(dir);
-    assert_non_null(runner);
     snprintf(paths[0], sizeof(paths[0]), "%s/%s.so", dir, first);
     snprintf(paths[1], sizeof(paths[1]), "%s/%s.so", dir, second ? second : "");
     struct string_list plugins = {items, second ? 2 : 1};
@@ -64,7 +70,7 @@ static void without_plugins_nothing_is_offered(void **state)
     (void)state;
     struct string_list none = {NULL, 0};
     assert_int_equal(
-            pool_probe(getenv("CONEY_RUNNER"), &none, &offered, &reason), CONEY_OK);
+            pool_probe(setting("CONEY_RUNNER"), &none, &offered, &reason), CONEY_OK);
     assert_int_equal(offered.count, 0);
     offered_tasks_fini(&offered);
 }

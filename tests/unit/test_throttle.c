@@ -29,8 +29,8 @@ static void runners_that_fail_together_count_once(void **state)
 {
     (void)state;
     struct throttle t = {0};
-    for (int i = 0; i < 100; i++)
-        throttle_fail(&t, 1000, 2000 + i);
+    for (int i = 0; i <= 100; i++)
+        throttle_fail(&t, 1900 + i, 2000 + i);
     assert_int_equal(throttle_next_ms(&t), 2000 + THROTTLE_BASE_MS);
     throttle_fail(&t, 3000, 3500);
     assert_int_equal(throttle_next_ms(&t), 3500 + 2 * THROTTLE_BASE_MS);
