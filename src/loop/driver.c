@@ -54,7 +54,14 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     if (!w->driver)
         return;
 
-    int revents = status < 0 ? POLLERR : 0;
+    int revents = 0;
+    if (status < 0) {
+        /* libuv has stopped the handle. It need not be the socket's own error: a child
+         * that is still between fork and exec keeps the socket alive that had this number
+         * before, and epoll goes on reporting it. */
+        w->wanted = 0;
+        revents = POLLERR;
+    }
     if (events & (UV_READABLE | UV_DISCONNECT))
         revents |= POLLIN;
     if (events & UV_WRITABLE)
