@@ -90,15 +90,15 @@ class Scratch:
             print(f"files of the failed test: {self.path}")
 
     def config(self, text="", urls=None):
-        """Write a config that reaches the private broker by TLS, with `text` after it."""
+        """Write a config that reaches the private broker (by TLS unless `urls` says
+        otherwise), with `text` after it."""
         self.count += 1
+        urls = urls or [ENV["CONEY_BROKER_URL"]]
         path = self.path / f"coney-{self.count}.yaml"
-        path.write_text(f"""broker:
-  urls: {json.dumps(urls or [ENV["CONEY_BROKER_URL"]])}
-  password_file: {json.dumps(ENV["CONEY_BROKER_PASSWORD_FILE"])}
-  tls: {{ca: {json.dumps(ENV["CONEY_CA"])}}}
-{text}
-""")
+        broker = {"urls": urls, "password_file": ENV["CONEY_BROKER_PASSWORD_FILE"]}
+        if any(url.startswith("amqps") for url in urls):
+            broker["tls"] = {"ca": ENV["CONEY_CA"]}
+        path.write_text(f"broker: {json.dumps(broker)}\n{text}\n")
         return path
 
 
