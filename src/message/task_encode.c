@@ -295,7 +295,7 @@ static enum coney_rc set_properties(
     p->reply_to = arena_strdup(a, s->reply_to ? s->reply_to : "");
     p->type = arena_strdup(a, s->task);
     p->app_id = arena_strdup(a, s->app_id ? s->app_id : "coney");
-    /* Python's clients die reading a timestamp beyond the year 9999. */
+    /* A clock that is ages off is better not written down. */
     if (now_us >= 0 && now_us <= TIME_MAX_US)
         p->timestamp_s = now_us / 1000000;
     if (!p->reply_to || !p->type || !p->app_id)

@@ -206,7 +206,7 @@ static inline const char *property_flaw(const struct properties *p)
     if (p->delivery_mode != 2 || p->priority < -1 || p->priority > 255 || p->user_id)
         return "delivery mode, priority or user id";
     if (p->timestamp_s < -1 || p->timestamp_s > 253402300799)
-        return "a timestamp that Python can't hold";
+        return "a timestamp out of range";
     return NULL;
 }
 
