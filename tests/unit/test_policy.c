@@ -145,6 +145,15 @@ static void the_most_specific_name_wins_key_by_key(void **state)
     config_free(c);
 }
 
+static void a_star_alone_is_the_least_specific(void **state)
+{
+    (void)state;
+    struct config *c = config_of("tasks: {\"?\": {max_tasks: 7}, \"*\": {max_tasks: 1}}");
+    assert_int_equal(config_policy(c, "x")->max_tasks, 7);
+    assert_int_equal(config_policy(c, "xy")->max_tasks, 1);
+    config_free(c);
+}
+
 static void none_takes_back_what_a_wider_pattern_said(void **state)
 {
     (void)state;
@@ -340,6 +349,7 @@ int main(void)
             cmocka_unit_test(nobody_spoke_and_the_defaults_hold),
             cmocka_unit_test(every_key_of_a_task_is_stored),
             cmocka_unit_test(the_most_specific_name_wins_key_by_key),
+            cmocka_unit_test(a_star_alone_is_the_least_specific),
             cmocka_unit_test(none_takes_back_what_a_wider_pattern_said),
             cmocka_unit_test(variables_are_merged_one_by_one),
             cmocka_unit_test(known_is_what_is_named_or_has_a_command),
