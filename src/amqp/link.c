@@ -134,6 +134,9 @@ static enum coney_rc next_frame(
         const struct link *l, struct frame *f, size_t *used, struct coney_error *err)
 {
     struct bytes data = {.data = buffer_data(&l->in), .len = buffer_len(&l->in)};
+    *used = 0;
+    if (l->phase == LINK_LOGIN && login_is_header_coming(l))
+        return CONEY_OK;
     return frame_parse(data, l->frame_max, f, used, err);
 }
 
@@ -257,6 +260,11 @@ static int64_t silence_ends_ms(const struct link *l)
 static bool has_heartbeats(const struct link *l)
 {
     return l->heartbeat_s > 0 && l->phase != LINK_OVER;
+}
+
+bool link_is_silent(const struct link *l, int64_t now_ms)
+{
+    return has_heartbeats(l) && now_ms >= l->last_in_ms + (int64_t)l->heartbeat_s * 1000;
 }
 
 void link_tick(struct link *l, int64_t now_ms)

@@ -53,6 +53,8 @@ unsigned link_error_code(const struct link *l);
 /* Product and version from connection.start; "" before. */
 const char *link_broker(const struct link *l);
 bool link_is_blocked(const struct link *l);
+/* Whether nothing has come in for a whole heartbeat interval. */
+bool link_is_silent(const struct link *l, int64_t now_ms);
 
 /*
  * Input. link_wants_input() is false while whole frames wait to be processed; then only

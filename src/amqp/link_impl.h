@@ -75,7 +75,10 @@ void link_send_or_fail(
 
 /* login.c */
 enum coney_rc login_send_header(struct link *l) CONEY_MUST_CHECK;
+/* Whether the first bytes can be those of a broker; fails the link if not. */
 bool login_is_amqp(struct link *l);
+/* Whether a protocol header, instead of a frame, is not complete yet. */
+bool login_is_header_coming(const struct link *l);
 void login_method(struct link *l, amqp_method_number_t method, struct bytes payload);
 /* The peer closed its end before the login was done. */
 void login_ended(struct link *l);

@@ -26,16 +26,21 @@ enum coney_rc login_send_header(struct link *l)
     return buffer_append(&l->out, header, sizeof(header));
 }
 
-/* Whether what came first can be a frame; who answers on a wrong port gives himself away.
- */
+/* A broker that speaks another version answers with that version's header (§2.2.4). */
+bool login_is_header_coming(const struct link *l)
+{
+    size_t len = buffer_len(&l->in);
+    return l->login_step == LOGIN_START && len > 0 && len < PROTOCOL_HEADER_SIZE &&
+           buffer_data(&l->in)[0] == 'A';
+}
+
+/* Who answers on a wrong port gives himself away with the first byte. */
 bool login_is_amqp(struct link *l)
 {
     const uint8_t *p = buffer_data(&l->in);
     size_t len = buffer_len(&l->in);
 
-    if (len == 0 || p[0] == FRAME_METHOD)
-        return true;
-    if (p[0] == 'A' && len < PROTOCOL_HEADER_SIZE)
+    if (len == 0 || p[0] == FRAME_METHOD || login_is_header_coming(l))
         return true;
     if (p[0] == 'A' && memcmp(p, "AMQP", 4) == 0)
         link_fail(l, CONEY_EREFUSED, 0, "speaks AMQP %u-%u-%u, not 0-9-1", p[5], p[6],

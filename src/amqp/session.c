@@ -571,6 +571,11 @@ bool session_is_blocked(const struct session *s)
     return s->state == STATE_UP && link_is_blocked(s->link);
 }
 
+bool session_is_silent(const struct session *s, int64_t now_ms)
+{
+    return s->state == STATE_UP && link_is_silent(s->link, now_ms);
+}
+
 size_t session_output_len(const struct session *s)
 {
     return s->link && s->transport

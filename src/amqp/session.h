@@ -157,6 +157,10 @@ const char *session_peer(const struct session *s);
 const char *session_broker(const struct session *s);
 /* Whether a broker alarm is on. */
 bool session_is_blocked(const struct session *s);
+/* Whether nothing has come in for a whole heartbeat interval (the negotiated one; never
+ * when there is none). Half an interval later the connection is given up; whoever must
+ * not act on a dead one stops now. */
+bool session_is_silent(const struct session *s, int64_t now_ms);
 /* Bytes that wait to be written; the owner stops publishing above a bound of its own. */
 size_t session_output_len(const struct session *s);
 /* Publishes on @ch without their confirm yet. */

@@ -61,7 +61,8 @@ static inline void link_fixture_feed(struct link_fixture *f, const void *data, s
 {
     uint8_t *space;
     assert_int_equal(link_input_reserve(f->link, len, &space), CONEY_OK);
-    memcpy(space, data, len);
+    if (len > 0)
+        memcpy(space, data, len);
     link_input_commit(f->link, len, f->now_ms);
     link_process(f->link);
 }
