@@ -22,6 +22,12 @@ struct rules {
     struct mistakes *mistakes;
 };
 
+/* Where to point to: the one of two values that the operator wrote, @a if both. */
+static struct place place_of(const struct node *a, const struct node *b)
+{
+    return a->at.file ? a->at : b->at;
+}
+
 /* --- broker ------------------------------------------------------------------------- */
 
 static const struct node *broker_key(const struct rules *r, const char *path)
@@ -65,10 +71,12 @@ static enum coney_rc check_broker(const struct rules *r)
         return CONEY_OK;
 
     enum coney_rc rc = check_tls(r);
+    const struct node *base = broker_key(r, "backoff.base");
+    const struct node *cap = broker_key(r, "backoff.cap");
     if (rc == CONEY_OK && b->backoff_base_ms > b->backoff_cap_ms)
-        rc = mistakes_add(r->mistakes, broker_key(r, "backoff.base")->at,
-                "base: the first wait (%s) is longer than the longest, cap (%s)",
-                broker_key(r, "backoff.base")->text, broker_key(r, "backoff.cap")->text);
+        rc = mistakes_add(r->mistakes, place_of(base, cap),
+                "backoff: the first wait, base (%s), is longer than the longest, cap (%s)",
+                base->text, cap->text);
     return rc;
 }
 
@@ -183,12 +191,6 @@ static const struct node *task_key(
     char row[64];
     snprintf(row, sizeof(row), "tasks.*.%s", path);
     return policy_value(r->config, task, key_find(row), NULL);
-}
-
-/* Where to point to: the one of two values that the operator wrote, @a if both. */
-static struct place place_of(const struct node *a, const struct node *b)
-{
-    return a->at.file ? a->at : b->at;
 }
 
 static enum coney_rc check_limits(const struct rules *r, const struct policy *p)

@@ -34,7 +34,10 @@ static void the_first_wait_is_not_above_the_longest(void **state)
             "1:27: retry: base (20m) is above cap (10m) for x: raise cap\n");
     assert_mistakes("tasks: {x: {retry: {cap: 1ms}}}\n",
             "1:26: retry: base (1s) is above cap (1ms) for x: raise cap\n");
-    assert_mistake("broker: {backoff: {base: 1m}}", "1:26: base: the first wait (1m)");
+    assert_mistakes("broker: {backoff: {base: 1m}}\n",
+            "1:26: backoff: the first wait, base (1m), is longer than the longest, cap "
+            "(30s)\n");
+    assert_mistake("broker: {backoff: {cap: 100ms}}", "1:25: backoff: the first wait");
 }
 
 static void an_exit_code_has_one_meaning(void **state)
