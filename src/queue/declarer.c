@@ -100,6 +100,8 @@ static void leave(struct declarer *d, struct session *s, enum declarer_state sta
 
 enum coney_rc declarer_start(struct declarer *d, struct session *s)
 {
+    if (d->state == DECLARER_BUSY)
+        leave(d, s, DECLARER_IDLE);
     forget(d);
     enum coney_rc rc = session_channel_open(s, &d->channel);
     for (size_t i = 0; rc == CONEY_OK && i < d->topology->count; i++)
