@@ -103,11 +103,13 @@ class Scratch:
 
 
 class Coney:
-    """One process of the coney program. Leaving the `with` stops it and wants status 0."""
+    """One process of the coney program. Leaving the `with` stops it and wants status 0. A
+    variable of `environment` that is None is taken out."""
 
     def __init__(self, *arguments, environment=None):
         self.arguments = [ENV["CONEY"], *map(str, arguments)]
-        self.environment = dict(ENV, **(environment or {}))
+        changed = dict(ENV, **(environment or {}))
+        self.environment = {key: value for key, value in changed.items() if value is not None}
 
     def __enter__(self):
         self.output = tempfile.TemporaryFile("w+")
