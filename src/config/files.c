@@ -72,11 +72,25 @@ static const char *directory_beside(const char *main, struct arena *a)
     return arena_printf(a, "%.*s/conf.d", (int)(slash - main), main);
 }
 
+static enum coney_rc name_entries(const char *directory, struct dirent *const *entries,
+        size_t count, struct arena *a, struct string_list *out)
+{
+    out->items = arena_alloc(a, (count + 1) * sizeof(char *));
+    if (!out->items)
+        return CONEY_ENOMEM;
+    for (size_t i = 0; i < count; i++) {
+        out->items[i] = arena_printf(a, "%s/%s", directory, entries[i]->d_name);
+        if (!out->items[i])
+            return CONEY_ENOMEM;
+        out->count++;
+    }
+    return CONEY_OK;
+}
+
 enum coney_rc files_list(const char *main, struct arena *a, struct string_list *out,
         struct coney_error *err)
 {
     struct dirent **entries = NULL;
-    enum coney_rc rc = CONEY_OK;
 
     *out = (struct string_list){0};
     const char *directory = directory_beside(main, a);
@@ -88,19 +102,11 @@ enum coney_rc files_list(const char *main, struct arena *a, struct string_list *
     if (count < 0)
         return error_set_errno(err, "can't read the directory %s", directory);
 
-    out->items = arena_alloc(a, ((size_t)count + 1) * sizeof(char *));
-    if (!out->items)
-        rc = error_set_nomem(err);
-    for (int i = 0; i < count; i++) {
-        if (rc == CONEY_OK) {
-            char *path = arena_printf(a, "%s/%s", directory, entries[i]->d_name);
-            out->items[out->count++] = path;
-            rc = path ? CONEY_OK : error_set_nomem(err);
-        }
+    enum coney_rc rc = name_entries(directory, entries, (size_t)count, a, out);
+    for (int i = 0; i < count; i++)
         free(entries[i]);
-    }
     free(entries);
-    return rc;
+    return rc == CONEY_OK ? rc : error_set_nomem(err);
 }
 
 /* --- reading ------------------------------------------------------------------------ */

@@ -99,6 +99,8 @@ static enum coney_rc check_reserves(const struct rules *r)
         else
             unreserved = c->classes[i].name;
     }
+    if (!last)
+        return CONEY_OK;
     if (sum > c->worker.concurrency)
         return mistakes_add(r->mistakes, last->at,
                 "reserve: all classes together reserve %u runners, of %u (concurrency)",

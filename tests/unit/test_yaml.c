@@ -138,7 +138,7 @@ static void a_billion_laughs_are_not_laughed(void **state)
 {
     (void)state;
     char text[2048] = "a: &a [l, l, l, l, l, l, l, l, l, l]\n";
-    for (char c = 'b'; c <= 'k'; c++) {
+    for (int c = 'b'; c <= 'k'; c++) {
         char line[128];
         snprintf(line, sizeof(line), "%c: &%c [*%c, *%c, *%c, *%c, *%c, *%c, *%c, *%c]\n",
                 c, c, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
