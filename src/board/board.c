@@ -102,7 +102,9 @@ enum coney_rc board_new(size_t record_max, struct board **out, struct coney_erro
     if (!b)
         return error_set_nomem(err);
     b->memory = b->wake_runner = b->wake_master = b->passing = b->runner_passing = -1;
-    b->record_max = record_max > 0 ? record_max : BOARD_RECORD_MAX;
+    b->record_max = record_max == 0                 ? BOARD_RECORD_MAX
+                    : record_max < BOARD_RECORD_MIN ? BOARD_RECORD_MIN
+                                                    : record_max;
     buffer_init(&b->out, b->record_max);
     buffer_init(&b->in, b->record_max);
 

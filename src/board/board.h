@@ -52,8 +52,9 @@ enum {
     BOARD_SLOTS = 16,             /* jobs posted and not yet settled */
     BOARD_INLINE_MAX = 16 * 1024, /* bytes of a record that goes through a ring */
 };
-/* Default for the largest record. */
+/* The largest record: by default, and at least. */
 #define BOARD_RECORD_MAX ((size_t)64 * 1024 * 1024)
+#define BOARD_RECORD_MIN ((size_t)256 * 1024)
 
 /* The numbers of the descriptors in the runner. */
 enum board_fd {
@@ -81,7 +82,8 @@ enum board_state {
 
 /*
  * A board for one runner. @record_max bounds every record both ways (0:
- * BOARD_RECORD_MAX). CONEY_EIO, CONEY_ENOMEM.
+ * BOARD_RECORD_MAX); what is below BOARD_RECORD_MIN is raised to it. CONEY_EIO,
+ * CONEY_ENOMEM.
  */
 enum coney_rc board_new(
         size_t record_max, struct board **out, struct coney_error *err) CONEY_MUST_CHECK;

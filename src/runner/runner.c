@@ -27,7 +27,10 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { RESULT_OVERHEAD = 128 * 1024 }; /* an outcome's other fields, generously */
+/* What an outcome may take besides its result: two texts, a traceback whose every byte
+ * was replaced by three, a tail. */
+enum { RESULT_OVERHEAD = 64 * 1024 };
+_Static_assert(RESULT_OVERHEAD < BOARD_RECORD_MIN, "room for a result");
 
 struct options {
     bool is_list;
@@ -177,7 +180,6 @@ static void run_handler(struct runner *r, struct attempt *a)
         a->outcome.kind = RECORD_UNKNOWN;
 }
 
-/* Post the outcome; one too large for the board becomes a failure that says so. */
 static enum coney_rc post_outcome(
         struct runner *r, struct attempt *a, struct coney_error *err)
 {
@@ -185,11 +187,7 @@ static enum coney_rc post_outcome(
     o.rss_kib = process_rss_kib();
     if (o.max_rss_kib == RECORD_NONE)
         o.max_rss_kib = process_max_rss_kib();
-    enum coney_rc rc = runner_board_finish(r->board, r->ticket, &o, err);
-    if (rc != CONEY_ELIMIT)
-        return rc;
-    attempt_set_error(a, RECORD_FAIL, "ResultTooLarge", err->text);
-    return runner_board_finish(r->board, r->ticket, attempt_finish(a), err);
+    return runner_board_finish(r->board, r->ticket, &o, err);
 }
 
 static enum coney_rc run_job(
@@ -239,12 +237,11 @@ static enum coney_rc attach_board(struct runner *r, struct coney_error *err)
     enum coney_rc rc = runner_board_attach(&fds, &r->board, err);
     if (rc != CONEY_OK)
         return rc;
-    size_t most = runner_board_record_max(r->board);
     r->host = (struct attempt_host){.is_soft_limit = host_is_soft_limit,
             .log = host_log,
             .ctx = r,
             .wake_fd = BOARD_FD_WAKE_RUNNER,
-            .result_max = most > RESULT_OVERHEAD ? most - RESULT_OVERHEAD : most};
+            .result_max = runner_board_record_max(r->board) - RESULT_OVERHEAD};
     return CONEY_OK;
 }
 

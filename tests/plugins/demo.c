@@ -64,6 +64,22 @@ static enum coney_outcome sleep_for(struct coney_task *task, json_t *args, json_
     return CONEY_SUCCESS;
 }
 
+/* Waits in a read that only a signal ends. */
+static enum coney_outcome blocks(struct coney_task *task, json_t *args, json_t *kwargs)
+{
+    int pipes[2];
+    char byte;
+    UNUSED(args);
+    UNUSED(kwargs);
+    if (pipe(pipes) != 0)
+        return coney_fail(task, "OSError", "pipe: %s", strerror(errno));
+    while (read(pipes[0], &byte, 1) < 0 && !coney_is_soft_limit_passed(task))
+        ;
+    close(pipes[0]);
+    close(pipes[1]);
+    return coney_fail(task, "SoftTimeLimitExceeded", "nothing came");
+}
+
 /* Deaf and busy for ever. */
 static enum coney_outcome spin(struct coney_task *task, json_t *args, json_t *kwargs)
 {
@@ -302,6 +318,7 @@ static const struct coney_task_def tasks[] = {
         {"demo.echo", echo, 0, 0, 0, "its own arguments"},
         {"demo.info", info, 0, 0, 0, NULL},
         {"demo.sleep", sleep_for, 5000, 10000, 7, "wait for so many milliseconds"},
+        {"demo.block", blocks, 0, 0, 0, NULL},
         {"demo.spin", spin, 0, 0, CONEY_NO_RETRIES, NULL},
         {"demo.fail", fail, 0, 0, 0, NULL},
         {"demo.retry", retry, 0, 0, 0, NULL},

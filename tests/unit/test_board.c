@@ -389,8 +389,9 @@ static void an_outcome_of_nobodys_job_is_refused(void **state)
 static void an_outcome_of_a_slot_beyond_the_board_is_refused(void **state)
 {
     struct sides *s = *state;
-    forge(s, (struct ring_frame){.kind = LAYOUT_OUTCOME, .tag = 1, .extra = BOARD_SLOTS},
-            NULL);
+    struct ring_frame frame = {
+            .kind = LAYOUT_OUTCOME, .tag = 1, .extra = LAYOUT_SLOT_MASK};
+    forge(s, frame, NULL);
     assert_broken(s, "isn't there");
 }
 
@@ -504,6 +505,42 @@ static void twenty_thousand_jobs_come_back_in_order(void **state)
     free(body);
 }
 
+/* Answer ten jobs with more than the ring holds. */
+static void *answer_at_length(void *arg)
+{
+    static const char text[15000];
+    struct sides *s = arg;
+    struct record_job job;
+    struct board_ticket t;
+    struct record_outcome o = success((struct bytes){text, sizeof(text)});
+    while (runner_board_claim(s->runner, &job, &t, NULL) == CONEY_OK)
+        if (runner_board_finish(s->runner, t, &o, NULL) != CONEY_OK)
+            return arg;
+    return NULL;
+}
+
+static void a_runner_waits_for_room_and_is_woken(void **state)
+{
+    struct sides *s = *state;
+    pthread_t thread;
+    void *failure;
+    unsigned taken = 0;
+    int64_t until_ms = clock_mono_ms() + 20000;
+    for (int i = 0; i < 10; i++)
+        (void)post(s, "n");
+    assert_int_equal(pthread_create(&thread, NULL, answer_at_length, s), 0);
+    while (atomic_load(&s->raw->runner_sleeps_for) != BELL_ROOM)
+        assert_true(clock_mono_ms() < until_ms);
+    while (taken < 10) {
+        struct board_news news;
+        assert_int_equal(board_take(s->master, &news, NULL), CONEY_OK);
+        taken += news.kind == BOARD_OUTCOME;
+        assert_true(clock_mono_ms() < until_ms);
+    }
+    assert_int_equal(pthread_join(thread, &failure), 0);
+    assert_null(failure);
+}
+
 #define BOTH_SIDES(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
 int main(void)
@@ -531,6 +568,7 @@ int main(void)
             BOTH_SIDES(a_start_in_the_future_or_the_past_is_corrected),
             BOTH_SIDES(a_scribbled_slot_counts_as_started),
             BOTH_SIDES(twenty_thousand_jobs_come_back_in_order),
+            BOTH_SIDES(a_runner_waits_for_room_and_is_woken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

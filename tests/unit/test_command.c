@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { ARGS_MAX = 4, SECOND_MS = 1000 };
@@ -231,7 +232,10 @@ static void it_need_not_read_its_input(void **state)
 {
     struct fixture *f = *state;
     char *body = body_of(f, 300000);
-    assert_result(f, "exec <&-; echo 1", "1");
+    clock_t before = clock();
+    assert_result(f, "exec <&-; sleep 0.5; echo 1", "1");
+    /* And nobody tries to write it, again and again. */
+    assert_true(clock() - before < CLOCKS_PER_SEC / 4);
     free(body);
 }
 
@@ -331,6 +335,9 @@ static void too_much_output_fails(void **state)
     const struct record_outcome *o = run(f, "yes");
     assert_error(o, RECORD_FAIL, "OutputTooLarge",
             "it wrote more than 5000 bytes to standard output");
+    o = run(f, "trap '' PIPE; while :; do echo y; done 2>/dev/null");
+    assert_string_equal(o->error_type, "OutputTooLarge");
+    assert_int_equal(o->signal, SIGTERM);
     /* Also when all of it is there at once and the exit status is fine. */
     o = run(f, "trap '' TERM PIPE; seq 1 3000 || true; exit 0");
     assert_int_equal(o->kind, RECORD_FAIL);
@@ -438,10 +445,11 @@ static void it_may_still_succeed_or_ask_for_a_retry_then(void **state)
 static void it_is_told_only_once(void **state)
 {
     struct fixture *f = *state;
-    /* The bell rings on for other reasons while the command takes its time. */
+    /* There is more to look at while the command takes its time. */
     const struct record_outcome *o =
             run_limited(f, "n=0; trap 'n=$((n+1))' TERM; >$READY; "
-                           "while [ $n = 0 ]; do sleep 0.01; done; sleep 0.1; echo $n");
+                           "while [ $n = 0 ]; do sleep 0.01; done; "
+                           "echo a >&2; sleep 0.05; echo b >&2; sleep 0.05; echo $n");
     assert_int_equal(o->kind, RECORD_SUCCESS);
     assert_string_equal(f->result, "1");
 }

@@ -64,6 +64,8 @@ static void only_a_sealed_memfd_of_the_right_size_is_received(void **state)
     assert_int_equal(passing_send(pair[1], 1, record, NULL), CONEY_OK);
     assert_int_equal(passing_receive(pair[0], 1, 6, &out, NULL), CONEY_EINVAL);
     assert_int_equal(passing_send(pair[1], 1, record, NULL), CONEY_OK);
+    assert_int_equal(passing_receive(pair[0], 1, 4, &out, NULL), CONEY_EINVAL);
+    assert_int_equal(passing_send(pair[1], 1, record, NULL), CONEY_OK);
     assert_int_equal(passing_receive(pair[0], 1, 5, &out, NULL), CONEY_OK);
     assert_memory_equal(buffer_data(&out), "12345", 5);
     static char large[2000];

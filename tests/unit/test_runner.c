@@ -98,25 +98,50 @@ static void what_a_task_prints_is_there_when_its_outcome_is(void **state)
     assert_string_equal(fixture_read_output(f), "no newline");
 }
 
-static void a_sleeping_task_is_woken_at_its_soft_limit(void **state)
+/* The outcome of a job whose soft limit passes. */
+static const struct record_outcome *run_limited(
+        struct runner_fixture *f, const struct record_job *job)
 {
-    struct runner_fixture *f = *state;
-    fixture_start_ready(f, "demo");
-    struct record_job job = fixture_job("demo.sleep", "[[3600000], {}, null]");
-    job.soft_ms = 10;
-    struct board_ticket t = fixture_post(f, &job);
+    struct board_ticket t = fixture_post(f, job);
     fixture_await_running(f, t);
     board_soft_limit(f->board, t);
-    /* The signal may come before the task sleeps, so the master repeats it. */
+    /* The signal may come before the task waits, so the master repeats it. */
     int64_t until_ms = clock_mono_ms() + PATIENCE_MS;
     while (board_state(f->board, t, NULL) == BOARD_RUNNING &&
             clock_mono_ms() < until_ms) {
         kill(f->pid, SIGUSR1);
         poll(NULL, 0, 5);
     }
-    const struct record_outcome *o = &fixture_await(f, BOARD_OUTCOME)->outcome;
+    return &fixture_await(f, BOARD_OUTCOME)->outcome;
+}
+
+static void a_waiting_task_is_woken_at_its_soft_limit(void **state)
+{
+    struct runner_fixture *f = *state;
+    struct record_job sleeps = fixture_job("demo.sleep", "[[3600000], {}, null]");
+    struct record_job reads = fixture_job("demo.block", "[[], {}, null]");
+    fixture_start_ready(f, "demo");
+    const struct record_outcome *o = run_limited(f, &sleeps);
     assert_int_equal(o->kind, RECORD_FAIL);
     assert_string_equal(o->error_type, "SoftTimeLimitExceeded");
+    assert_error(
+            run_limited(f, &reads), RECORD_FAIL, "SoftTimeLimitExceeded", "nothing came");
+}
+
+static void a_command_is_told_at_its_soft_limit(void **state)
+{
+    struct runner_fixture *f = *state;
+    static char program[] = "/bin/sleep", seconds[] = "3600";
+    char *argv[] = {program, seconds};
+    struct record_job job = fixture_job("anything", "[[], {}, null]");
+    job.handler = RECORD_COMMAND;
+    job.command = (struct record_command){.argv = {argv, 2}};
+    fixture_start_ready(f, NULL);
+    struct board_ticket t = fixture_post(f, &job);
+    fixture_await_running(f, t);
+    board_soft_limit(f->board, t); /* the bell alone is enough */
+    assert_error(&fixture_await(f, BOARD_OUTCOME)->outcome, RECORD_FAIL,
+            "SoftTimeLimitExceeded", "it ended at its soft time limit");
 }
 
 static void a_withdrawn_job_does_not_run(void **state)
@@ -193,14 +218,14 @@ static void only_the_runners_own_descriptors_are_open(void **state)
 static void a_command_gets_none_of_them(void **state)
 {
     struct runner_fixture *f = *state;
-    static char shell[] = "/bin/sh", option[] = "-c",
-                script[] = "ls /proc/$$/fd | tr '\\n' ' '";
-    char *argv[] = {shell, option, script};
+    static char program[] = "/bin/ls", directory[] = "/proc/self/fd";
+    char *argv[] = {program, directory};
     fixture_start_ready(f, NULL);
     struct record_job job = fixture_job("anything", "[[], {}, null]");
     job.handler = RECORD_COMMAND;
-    job.command = (struct record_command){.argv = {argv, 3}, .max_output = 1000};
-    assert_result(fixture_run_job(f, &job), "\"0 1 2\"");
+    job.command = (struct record_command){.argv = {argv, 2}, .max_output = 1000};
+    /* 3 is the directory itself. */
+    assert_result(fixture_run_job(f, &job), "\"0\\n1\\n2\\n3\"");
 }
 
 static void it_leads_a_group_and_dies_with_its_group(void **state)
@@ -291,6 +316,30 @@ static void it_dies_with_its_master_in_the_middle_of_a_task(void **state)
     close(pids[1]);
 }
 
+static void a_command_dies_with_its_runner(void **state)
+{
+    struct runner_fixture *f = *state;
+    static char shell[] = "/bin/sh", option[] = "-c",
+                script[] = "echo $$ >&2; exec sleep 3600";
+    char *argv[] = {shell, option, script};
+    struct record_job job = fixture_job("anything", "[[], {}, null]");
+    job.handler = RECORD_COMMAND;
+    job.command = (struct record_command){.argv = {argv, 3}};
+    fixture_start_ready(f, NULL);
+    (void)fixture_post(f, &job);
+    struct pollfd fd = {.fd = f->output_fd, .events = POLLIN};
+    assert_int_equal(poll(&fd, 1, PATIENCE_MS), 1);
+    pid_t command = (pid_t)atoi(fixture_read_output(f));
+    assert_true(command > 1);
+    assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    kill(f->pid, SIGKILL); /* and not its group */
+    (void)fixture_await_end(f);
+    f->pid = command; /* an orphan, ours to reap */
+    int status = fixture_await_end(f);
+    assert_true(WIFSIGNALED(status));
+    assert_int_equal(WTERMSIG(status), SIGKILL);
+}
+
 static void it_does_not_start_for_a_master_that_is_gone(void **state)
 {
     struct runner_fixture *f = *state;
@@ -378,7 +427,8 @@ int main(void)
             WITH_RUNNER(a_result_larger_than_the_board_allows_fails),
             WITH_RUNNER(progress_is_logged_before_the_outcome),
             WITH_RUNNER(what_a_task_prints_is_there_when_its_outcome_is),
-            WITH_RUNNER(a_sleeping_task_is_woken_at_its_soft_limit),
+            WITH_RUNNER(a_waiting_task_is_woken_at_its_soft_limit),
+            WITH_RUNNER(a_command_is_told_at_its_soft_limit),
             WITH_RUNNER(a_withdrawn_job_does_not_run),
             WITH_RUNNER(a_crash_leaves_its_job_running_and_the_next_one_posted),
             WITH_RUNNER(last_words_are_in_the_output),
@@ -391,6 +441,7 @@ int main(void)
             WITH_RUNNER(a_stop_ends_it_with_status_0_after_its_job),
             WITH_RUNNER(it_ends_when_the_board_is_freed),
             WITH_RUNNER(it_dies_with_its_master_in_the_middle_of_a_task),
+            WITH_RUNNER(a_command_dies_with_its_runner),
             WITH_RUNNER(it_does_not_start_for_a_master_that_is_gone),
             WITH_RUNNER(without_a_board_it_does_not_start),
             WITH_RUNNER(a_board_of_another_build_is_refused),
