@@ -267,18 +267,23 @@ static enum coney_rc set_headers(
     return b.rc;
 }
 
-/* Whole seconds, as Celery: the broker never drops a message before its time. */
-static const char *expiration_text(int64_t expires_us, int64_t now_us, struct arena *a)
+/* Until it expires, never negative. Both times are within Python's years. */
+static int64_t left_ms(int64_t expires_us, int64_t now_us)
 {
-    int64_t left_s = expires_us > now_us ? (expires_us - now_us) / 1000000 : 0;
-
-    return arena_printf(a, "%" PRId64, left_s * 1000);
+    /* Whole seconds, as Celery: the broker never drops a message before its time. */
+    return expires_us > now_us ? (expires_us - now_us) / 1000000 * 1000 : 0;
 }
 
-static bool has_expiration(int64_t expires_us, int64_t now_us)
+static enum coney_rc set_expiration(
+        const struct task_spec *s, int64_t now_us, struct envelope *e)
 {
-    return expires_us != TASK_NO_TIME &&
-           (expires_us <= now_us || (expires_us - now_us) / 1000 <= EXPIRATION_MAX_MS);
+    if (s->expires_us == TASK_NO_TIME || now_us < TIME_MIN_US || now_us > TIME_MAX_US)
+        return CONEY_OK;
+    int64_t ms = left_ms(s->expires_us, now_us);
+    if (ms > EXPIRATION_MAX_MS)
+        return CONEY_OK;
+    e->properties.expiration = arena_printf(e->arena, "%" PRId64, ms);
+    return e->properties.expiration ? CONEY_OK : CONEY_ENOMEM;
 }
 
 static enum coney_rc set_properties(
@@ -300,10 +305,7 @@ static enum coney_rc set_properties(
         p->timestamp_s = now_us / 1000000;
     if (!p->reply_to || !p->type || !p->app_id)
         return CONEY_ENOMEM;
-    if (!has_expiration(s->expires_us, now_us))
-        return CONEY_OK;
-    p->expiration = expiration_text(s->expires_us, now_us, a);
-    return p->expiration ? CONEY_OK : CONEY_ENOMEM;
+    return set_expiration(s, now_us, e);
 }
 
 static enum coney_rc write_body(const struct task_spec *s, struct buffer *text)

@@ -132,9 +132,9 @@ static void what_is_not_json_is_refused_and_never_quoted(void **state)
             "-", "1.", ".5", "1e", "0x10", "[1] []", "\"open", "\"\\", "\"\\u12\"",
             "\"\\ud800", "\"tab\t\"", "\"\xff\"", "\"\xed\xa0\x80\"", "\xef\xbb\xbf[]",
             "{NaN: 1}", "{99999999999999999999: 1}", "{Infinity : 1}",
-            "00000000000000000000001", "{\"secret\": 1, \"secret\": 2}",
-            "{\"a\": {\"k\": 1, \"k\": 1}}", "{\"\\u0000\": 1}", "'x'", "[1}",
-            "undefined"};
+            "00000000000000000000001", "000000000000000000000000000000001",
+            "{\"secret\": 1, \"secret\": 2}", "{\"a\": {\"k\": 1, \"k\": 1}}",
+            "{\"\\u0000\": 1}", "'x'", "[1}", "undefined"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         json_t *v;
         struct coney_error err;

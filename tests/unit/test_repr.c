@@ -62,7 +62,7 @@ static void a_long_text_is_cut_at_a_character(void **state)
     arena_free(a);
 }
 
-static void many_arguments_are_not_all_walked(void **state)
+static void many_arguments_are_cut_too(void **state)
 {
     (void)state;
     struct arena *a = arena_new(0);
@@ -82,7 +82,7 @@ int main(void)
             cmocka_unit_test(arguments_look_like_pythons),
             cmocka_unit_test(keyword_arguments_too),
             cmocka_unit_test(a_long_text_is_cut_at_a_character),
-            cmocka_unit_test(many_arguments_are_not_all_walked),
+            cmocka_unit_test(many_arguments_are_cut_too),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

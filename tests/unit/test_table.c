@@ -114,6 +114,7 @@ static void array_elements_have_no_keys_and_never_replace_each_other(void **stat
     for (int i = 0; i < 20; i++)
         assert_int_equal(table_append(&f->t, f->a, &element), CONEY_OK);
     assert_int_equal(f->t.count, 20);
+    assert_ptr_equal(table_find(&f->t, ""), &f->t.fields[0]);
     table_remove(&f->t, "x");
     assert_int_equal(f->t.count, 20);
 }
