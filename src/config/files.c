@@ -14,13 +14,7 @@
 
 enum { READ_CHUNK = 4096 };
 
-static enum coney_rc keep(struct arena *a, const char *path, const char **out)
-{
-    *out = arena_strdup(a, path);
-    return *out ? CONEY_OK : CONEY_ENOMEM;
-}
-
-/* The user's own file, or NULL when there is no home or no memory. */
+/* The user's own file, "" when there is no home. NULL: out of memory. */
 static const char *user_file(struct arena *a)
 {
     const char *base = getenv("XDG_CONFIG_HOME");
@@ -28,7 +22,7 @@ static const char *user_file(struct arena *a)
         return arena_printf(a, "%s/coney/coney.yaml", base);
     base = getenv("HOME");
     return base && *base == '/' ? arena_printf(a, "%s/.config/coney/coney.yaml", base)
-                                : NULL;
+                                : "";
 }
 
 enum coney_rc files_find(
@@ -36,17 +30,24 @@ enum coney_rc files_find(
 {
     static const char system_file[] = CONEY_SYSCONFDIR "/coney/coney.yaml";
     const char *named = path ? path : getenv("CONEY_CONFIG");
-
-    if (named && *named)
-        return keep(a, named, out);
     const char *own = user_file(a);
-    if (own && access(own, F_OK) == 0)
-        return keep(a, own, out);
-    if (access(system_file, F_OK) == 0)
-        return keep(a, system_file, out);
-    return error_set(err, CONEY_ENOTFOUND,
-            "no configuration: write %s%s%s, or name one with --config or $CONEY_CONFIG",
-            own ? own : "", own ? " or " : "", system_file);
+    const char *found = NULL;
+
+    if (!own)
+        return error_set_nomem(err);
+    if (named && *named)
+        found = named;
+    else if (*own && access(own, F_OK) == 0)
+        found = own;
+    else if (access(system_file, F_OK) == 0)
+        found = system_file;
+    else
+        return error_set(err, CONEY_ENOTFOUND,
+                "no configuration: write %s%s%s, or name one with --config or "
+                "$CONEY_CONFIG",
+                own, *own ? " or " : "", system_file);
+    *out = arena_strdup(a, found);
+    return *out ? CONEY_OK : error_set_nomem(err);
 }
 
 /* --- conf.d ------------------------------------------------------------------------- */

@@ -545,6 +545,27 @@ static void every_failed_allocation_is_survived(void **state)
     }
 }
 
+static void a_failed_allocation_while_files_are_read_is_survived(void **state)
+{
+    const struct home *home = *state;
+    bool failed = true;
+    put_file(home, ".config/coney/coney.yaml", "beat: {name: x}\n");
+    put_file(home, ".config/coney/conf.d/1.yaml", "beat: {name: y}\n");
+    for (unsigned n = 1; failed; n++) {
+        struct config *c = NULL;
+        struct mistakes mistakes = {0};
+        struct coney_error err = {0};
+        test_fail_allocation(n);
+        enum coney_rc rc = config_load(NULL, &c, &mistakes, &err);
+        failed = test_allocation_failed();
+        test_fail_allocation(0);
+        assert_int_equal(rc, failed ? CONEY_ENOMEM : CONEY_OK);
+        assert_string_equal(err.text, failed ? "out of memory" : "");
+        config_free(c);
+        mistakes_fini(&mistakes);
+    }
+}
+
 static void a_failed_allocation_among_mistakes_leaks_nothing(void **state)
 {
     (void)state;
@@ -591,6 +612,7 @@ int main(void)
             FILE_TEST(a_password_file_without_one_password_is_refused),
             FILE_TEST(a_password_in_a_url_needs_a_file_that_is_private),
             cmocka_unit_test(every_failed_allocation_is_survived),
+            FILE_TEST(a_failed_allocation_while_files_are_read_is_survived),
             cmocka_unit_test(a_failed_allocation_among_mistakes_leaks_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
