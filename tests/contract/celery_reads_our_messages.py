@@ -26,7 +26,7 @@ from celery.worker.request import Request
 from kombu import compression, serialization
 from kombu.message import Message as KombuMessage
 
-TOOL_DIR = pathlib.Path(os.environ.get("CONEY_TEST_TOOL_DIR", "build/tests"))
+TOOL_DIR = pathlib.Path(os.environ.get("CONEY_TEST_TOOLS", "."))
 UTC = timezone.utc
 NOW = datetime(2026, 11, 20, 13, 3, 53, 3744, tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
