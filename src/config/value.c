@@ -319,13 +319,22 @@ static void read_word(const struct key *k, struct value *out)
     out->integer = k->store == STORE_INT64 || k->store == STORE_INT ? CONFIG_NONE : 0;
 }
 
+/* In quotes it is the same word, as JSON has to write it, but where any text may stand.
+ */
+static bool is_word(const struct key *k, const struct node *n)
+{
+    bool any_text = k->type == KEY_TEXT || k->type == KEY_WORD;
+    return n->kind == NODE_SCALAR && (n->plain || !any_text) &&
+           strcmp(n->text, k->word) == 0;
+}
+
 enum coney_rc value_read(const struct key *k, const struct node *n, struct arena *a,
         struct mistakes *mistakes, struct value *out)
 {
     const struct reading r = {.key = k, .arena = a, .mistakes = mistakes};
 
     *out = (struct value){0};
-    if (k->word && node_is_word(n, k->word)) {
+    if (k->word && is_word(k, n)) {
         read_word(k, out);
         return CONEY_OK;
     }

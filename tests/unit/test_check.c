@@ -104,6 +104,11 @@ static void none_is_only_for_keys_that_can_do_without(void **state)
     struct config *c = config_of("worker: {instance: \"none\"}");
     assert_string_equal(c->worker.instance, "none"); /* in quotes it is a name */
     config_free(c);
+    c = config_of("{\"worker\": {\"held_max\": \"auto\"}, \"broker\": {\"tls\": {\"ca\": "
+                  "\"none\"}}}");
+    assert_int_equal(c->worker.held_max, 0); /* JSON has no other way to write it */
+    assert_null(c->broker.tls.ca);
+    config_free(c);
 }
 
 static void names_that_will_not_do_are_told(void **state)
