@@ -26,8 +26,9 @@
  * same id: at least once, not exactly once.
  *
  * Threads: any number may use one client at the same time. Processes: a client that has
- * sent something belongs to the process that it did it in; in a child made by fork() only
- * coney_client_free() may be called. No call waits for ever, or longer than it says.
+ * sent something belongs to the process that it did it in; in a child made by fork()
+ * every call on it fails with CONEY_EINVAL, and coney_client_free() leaves the parent's
+ * alone. No call waits for ever, or longer than it says.
  */
 #ifndef CONEY_CLIENT_H
 #define CONEY_CLIENT_H
@@ -48,8 +49,7 @@ extern "C" {
 
 struct coney_client;
 
-/* --- making a client ------------------------------------------------------------------
- */
+/* --- making a client -------------------------------------------------------------- */
 
 /* How much of the broker's certificate is believed without proof. */
 enum coney_verify {
@@ -110,8 +110,7 @@ CONEY_API enum coney_rc coney_client_new(const struct coney_client_options *opti
  */
 CONEY_API void coney_client_free(struct coney_client *client);
 
-/* --- sending --------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------- */
 
 enum coney_reply {
     CONEY_REPLY_NONE,  /* nobody will ask for the result */
@@ -197,8 +196,7 @@ CONEY_API enum coney_rc coney_send_async(struct coney_client *client,
 CONEY_API enum coney_rc coney_flush(struct coney_client *client, unsigned timeout_ms,
         struct coney_error *err) CONEY_MUST_CHECK;
 
-/* --- results --------------------------------------------------------------------------
- */
+/* --- results ---------------------------------------------------------------------- */
 
 enum coney_status { CONEY_SUCCESS, CONEY_FAILURE, CONEY_REVOKED };
 

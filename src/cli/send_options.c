@@ -84,8 +84,7 @@ static int print_help(void)
     return CLI_OK;
 }
 
-/* --- values ---------------------------------------------------------------------------
- */
+/* --- values ----------------------------------------------------------------------- */
 
 static int read_span(const char *option, const char *text, int64_t *ms)
 {
@@ -165,8 +164,7 @@ static int read_url(struct send_options *o, const char *text)
     return CLI_OK;
 }
 
-/* --- arguments of the task ------------------------------------------------------------
- */
+/* --- arguments of the task -------------------------------------------------------- */
 
 static int check_json(const char *what, struct bytes text, struct coney_error *err)
 {
@@ -243,8 +241,7 @@ static int finish_arguments(struct reader *r)
     return CLI_OK;
 }
 
-/* --- the line -------------------------------------------------------------------------
- */
+/* --- the line --------------------------------------------------------------------- */
 
 static int read_message_option(struct reader *r, int code, const char *value)
 {

@@ -10,13 +10,13 @@
 #include "base/error.h"
 #include "lib/client_impl.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-/* --- making and freeing ---------------------------------------------------------------
- */
+/* --- making and freeing ----------------------------------------------------------- */
 
 static enum coney_rc read_options(const struct coney_client_options *from,
         struct coney_client_options *to, struct coney_error *err)
@@ -78,11 +78,27 @@ enum coney_rc coney_client_new(const struct coney_client_options *options,
     return CONEY_OK;
 }
 
+/*
+ * Whether we are a forked child with a copy of the parent's client. Asked before anything
+ * is locked: the lock may have been held at the fork, by a thread that we don't have.
+ */
+static bool is_foreign(struct coney_client *c)
+{
+    pid_t owner = atomic_load(&c->owner);
+    return owner != 0 && owner != getpid();
+}
+
+static enum coney_rc refuse_foreign(struct coney_error *err)
+{
+    return error_set(err, CONEY_EINVAL,
+            "this client belongs to the parent process: make one after fork()");
+}
+
 void coney_client_free(struct coney_client *client)
 {
     if (!client)
         return;
-    if (client->is_running && client->owner != getpid()) {
+    if (is_foreign(client)) {
         /* A forked child has a copy of whatever the thread was in the middle of: memory
          * and locks are of no use to it, and a goodbye on the parent's connection would
          * end that. Just our ends of the descriptors go. */
@@ -98,8 +114,7 @@ void coney_client_free(struct coney_client *client)
     destroy(client);
 }
 
-/* --- waiting --------------------------------------------------------------------------
- */
+/* --- waiting ---------------------------------------------------------------------- */
 
 /* Until something changed or @deadline_ms on clock_mono_ms(). */
 static void wait_change(struct coney_client *c, int64_t deadline_ms)
@@ -118,8 +133,7 @@ static void wait_change(struct coney_client *c, int64_t deadline_ms)
     pthread_cond_timedwait(&c->changed, &c->lock, &at);
 }
 
-/* --- sending --------------------------------------------------------------------------
- */
+/* --- sending ---------------------------------------------------------------------- */
 
 static void tell_id(const struct outgoing *o, char id[CONEY_ID_SIZE])
 {
@@ -146,6 +160,7 @@ static void report_finished(struct coney_client *c)
     if (c->is_reporting)
         return;
     c->is_reporting = true;
+    c->reporter = pthread_self();
     while ((o = outbox_take_finished(&c->outbox)) != NULL) {
         note_failure(c, o);
         if (c->on_outcome) {
@@ -159,6 +174,13 @@ static void report_finished(struct coney_client *c)
     pthread_cond_broadcast(&c->changed);
 }
 
+/* Whether the callback, in another thread, is slower than what it is told. */
+static bool is_behind(const struct coney_client *c)
+{
+    return c->outbox.finished_count >= OUTBOX_MAX && c->is_reporting &&
+           !pthread_equal(c->reporter, pthread_self());
+}
+
 /* Until there is room for @o; the driver makes some at the latest when messages expire.
  */
 static enum coney_rc wait_for_room(
@@ -166,7 +188,7 @@ static enum coney_rc wait_for_room(
 {
     int64_t deadline_ms = clock_mono_ms() + c->outbox.timeout_ms;
     report_finished(c);
-    while (!outbox_has_room(&c->outbox, o)) {
+    while (!outbox_has_room(&c->outbox, o) || is_behind(c)) {
         if (clock_mono_ms() >= deadline_ms)
             return error_set(err, CONEY_ETIMEOUT,
                     "%zu messages are on their way and none came through in %lld ms",
@@ -194,6 +216,8 @@ enum coney_rc coney_send(struct coney_client *client, const struct coney_message
         char id[CONEY_ID_SIZE], struct coney_error *err)
 {
     struct outgoing *o = NULL;
+    if (is_foreign(client))
+        return refuse_foreign(err);
     enum coney_rc rc = compose(client, message, OUTGOING_AWAITED, &o, err);
     if (rc != CONEY_OK)
         return rc;
@@ -218,6 +242,8 @@ enum coney_rc coney_send_async(struct coney_client *client,
         struct coney_error *err)
 {
     struct outgoing *o = NULL;
+    if (is_foreign(client))
+        return refuse_foreign(err);
     enum coney_rc rc = compose(client, message, OUTGOING_DETACHED, &o, err);
     if (rc != CONEY_OK)
         return rc;
@@ -255,6 +281,8 @@ enum coney_rc coney_flush(
 {
     enum coney_rc rc = CONEY_OK;
     int64_t deadline_ms = clock_mono_ms() + timeout_ms;
+    if (is_foreign(client))
+        return refuse_foreign(err);
     pthread_mutex_lock(&client->lock);
     report_finished(client);
     while (is_busy(client) && clock_mono_ms() < deadline_ms) {
@@ -270,14 +298,15 @@ enum coney_rc coney_flush(
     return rc;
 }
 
-/* --- results --------------------------------------------------------------------------
- */
+/* --- results ---------------------------------------------------------------------- */
 
 enum coney_rc coney_wait(struct coney_client *client, const char *id, unsigned timeout_ms,
         struct coney_result **out, struct coney_error *err)
 {
     int64_t deadline_ms = clock_mono_ms() + timeout_ms;
     enum coney_rc rc = CONEY_OK;
+    if (is_foreign(client))
+        return refuse_foreign(err);
     pthread_mutex_lock(&client->lock);
     if (!client->wants_replies) {
         rc = error_set(err, CONEY_EINVAL,

@@ -35,7 +35,8 @@ struct coney_client {
     struct replies replies;
     struct coney_error failure; /* first of the asynchronous sends since the last flush */
     size_t failures;
-    bool is_reporting; /* some thread is calling on_outcome */
+    bool is_reporting; /* a thread is calling on_outcome: this one */
+    pthread_t reporter;
 
     struct session *session; /* owned */
     size_t url_count;
@@ -51,11 +52,11 @@ struct coney_client {
     struct coney_error reply_error;
 
     pthread_t thread;
-    bool is_running; /* the thread; then only @owner may use the client */
+    bool is_running;
     bool is_stopping;
-    bool is_woken; /* a wake-up is on its way already */
-    pid_t owner;
-    int wake_fd; /* owned; eventfd(2) */
+    bool is_woken;       /* a wake-up is on its way already */
+    _Atomic pid_t owner; /* the process that has the thread; 0: none yet */
+    int wake_fd;         /* owned; eventfd(2) */
 };
 
 /* --- setup.c */
@@ -74,7 +75,7 @@ enum coney_rc compose(struct coney_client *c, const struct coney_message *messag
 
 /* --- driver.c; the lock is held for all of these */
 
-/* Start the thread if it does not run yet. CONEY_EINVAL in a forked child, CONEY_EIO. */
+/* Start the thread if it does not run yet. CONEY_EIO. */
 enum coney_rc driver_start(
         struct coney_client *c, struct coney_error *err) CONEY_MUST_CHECK;
 /* Let it look at the outbox. */

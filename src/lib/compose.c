@@ -19,8 +19,7 @@ struct defaults {
     int64_t expires_ms;
 };
 
-/* --- checks ---------------------------------------------------------------------------
- */
+/* --- checks ----------------------------------------------------------------------- */
 
 static enum coney_rc check_span(const char *name, int64_t ms, struct coney_error *err)
 {
@@ -63,8 +62,7 @@ static enum coney_rc read_message(const struct coney_message *from,
     return check(to, err);
 }
 
-/* --- parts ----------------------------------------------------------------------------
- */
+/* --- parts ------------------------------------------------------------------------ */
 
 static enum coney_rc read_json(
         const char *text, const char *name, json_t **out, struct coney_error *err)
@@ -160,8 +158,7 @@ static struct task_spec spec_of(const struct coney_client *c,
     return spec;
 }
 
-/* --- the whole ------------------------------------------------------------------------
- */
+/* --- the whole -------------------------------------------------------------------- */
 
 static enum coney_rc wrap(struct envelope *e, const struct defaults *d,
         const struct coney_message *m, struct outgoing **out, struct coney_error *err)

@@ -26,8 +26,7 @@ static bool is_same(struct amqp_channel a, struct amqp_channel b)
     return a.number == b.number && a.generation == b.generation;
 }
 
-/* --- the two channels -----------------------------------------------------------------
- */
+/* --- the two channels ------------------------------------------------------------- */
 
 /* When a call fails the connection is as good as lost: SESSION_DOWN follows, or the next
  * turn tries again. */
@@ -63,8 +62,7 @@ static void lose_replies(struct coney_client *c, int64_t retry_ms)
     c->reply_error = (struct coney_error){.rc = CONEY_OK};
 }
 
-/* --- events ---------------------------------------------------------------------------
- */
+/* --- events ----------------------------------------------------------------------- */
 
 static void take_up(struct coney_client *c)
 {
@@ -177,8 +175,7 @@ static void take_events(struct coney_client *c, int64_t now_ms)
     }
 }
 
-/* --- publishing -----------------------------------------------------------------------
- */
+/* --- publishing ------------------------------------------------------------------- */
 
 /* Where it goes depends on when: the delay is counted from now, however often it is
  * published. */
@@ -243,8 +240,7 @@ static void tend_replies(struct coney_client *c, int64_t now_ms)
         outbox_fail(&c->outbox, OUTBOX_REPLIES, &c->reply_error);
 }
 
-/* --- the loop -------------------------------------------------------------------------
- */
+/* --- the loop --------------------------------------------------------------------- */
 
 static void expire(struct coney_client *c, int64_t now_ms)
 {
@@ -345,8 +341,7 @@ static void *drive(void *argument)
     return NULL;
 }
 
-/* --- from outside ---------------------------------------------------------------------
- */
+/* --- from outside ----------------------------------------------------------------- */
 
 static enum coney_rc create_thread(struct coney_client *c, struct coney_error *err)
 {
@@ -362,12 +357,8 @@ static enum coney_rc create_thread(struct coney_client *c, struct coney_error *e
 
 enum coney_rc driver_start(struct coney_client *c, struct coney_error *err)
 {
-    if (c->is_running) {
-        if (c->owner == getpid())
-            return CONEY_OK;
-        return error_set(err, CONEY_EINVAL,
-                "this client belongs to the parent process: make one after fork()");
-    }
+    if (c->is_running)
+        return CONEY_OK;
     c->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     if (c->wake_fd < 0)
         return error_set_errno(err, "eventfd");

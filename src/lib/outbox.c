@@ -57,8 +57,7 @@ void outbox_fini(struct outbox *b)
     outbox_init(b, 0, 0);
 }
 
-/* --- the list -------------------------------------------------------------------------
- */
+/* --- the list --------------------------------------------------------------------- */
 
 static size_t size_of(const struct outgoing *o)
 {
@@ -120,6 +119,7 @@ static void finish(struct outbox *b, struct outgoing *o)
     else
         b->finished = o;
     b->last_finished = o;
+    b->finished_count++;
 }
 
 struct outgoing *outbox_take_finished(struct outbox *b)
@@ -131,11 +131,11 @@ struct outgoing *outbox_take_finished(struct outbox *b)
     if (!b->finished)
         b->last_finished = NULL;
     o->next = NULL;
+    b->finished_count--;
     return o;
 }
 
-/* --- deciding -------------------------------------------------------------------------
- */
+/* --- deciding --------------------------------------------------------------------- */
 
 static void land(struct outbox *b, struct outgoing *o)
 {
@@ -223,8 +223,7 @@ int64_t outbox_wake_ms(const struct outbox *b)
     return b->wake_ms;
 }
 
-/* --- publishing -----------------------------------------------------------------------
- */
+/* --- publishing ------------------------------------------------------------------- */
 
 static bool may_publish(const struct outbox *b)
 {

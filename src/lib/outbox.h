@@ -66,6 +66,7 @@ struct outbox {
     struct outgoing *unsent;   /* where to look for one to publish */
     struct outgoing *finished; /* decided and detached; owned */
     struct outgoing *last_finished;
+    size_t finished_count;
     struct outgoing *sent[OUTBOX_MAX]; /* by cookie */
     uint64_t arrivals;
     uint64_t next_cookie;

@@ -25,8 +25,7 @@ void replies_init(struct replies *r, size_t count_max, size_t bytes_max)
     *r = (struct replies){.count_max = count_max, .bytes_max = bytes_max};
 }
 
-/* --- results --------------------------------------------------------------------------
- */
+/* --- results ---------------------------------------------------------------------- */
 
 /* What a message says, while it is put together. NULL: not there. */
 struct texts {
@@ -137,8 +136,7 @@ out:
     return result;
 }
 
-/* --- the store ------------------------------------------------------------------------
- */
+/* --- the store -------------------------------------------------------------------- */
 
 /* FNV-1a (Fowler, Noll, Vo). Ids are random or come from our own side. */
 static size_t bucket_of(const char *id)

@@ -46,8 +46,7 @@ static const char *copy(struct builder *b, const char *text)
     return own ? own : "";
 }
 
-/* --- arguments ------------------------------------------------------------------------
- */
+/* --- arguments -------------------------------------------------------------------- */
 
 static void set_text(
         struct builder *b, struct declaration *d, const char *key, const char *value)
@@ -90,8 +89,7 @@ static void set_dead_letters(struct builder *b, struct declaration *d,
         set_text(b, d, "x-dead-letter-strategy", "at-least-once");
 }
 
-/* --- items ----------------------------------------------------------------------------
- */
+/* --- items ------------------------------------------------------------------------ */
 
 static struct declaration *add(
         struct builder *b, enum declaration_kind kind, const char *name)
@@ -154,8 +152,7 @@ static void add_last_stops(struct builder *b)
     add_last_stop(b, NAME_DEAD_QUEUE, NAME_DEAD_EXCHANGE);
 }
 
-/* --- delay levels ---------------------------------------------------------------------
- */
+/* --- delay levels ----------------------------------------------------------------- */
 
 /* The exchange below @level: where its queue lets go and its exchange passes on. */
 static void name_below(const struct builder *b, unsigned level, char name[AMQP_NAME_SIZE])
@@ -205,8 +202,7 @@ static void add_levels(struct builder *b)
         add_level(b, level);
 }
 
-/* --- queues of tasks and the token ----------------------------------------------------
- */
+/* --- queues of tasks and the token ------------------------------------------------ */
 
 static void add_task_queue(struct builder *b, const struct queue_config *q)
 {
@@ -244,8 +240,7 @@ static void add_token(struct builder *b, const struct config *c)
     keep(b, table_set_bool(&d->arguments, b->t->arena, "x-single-active-consumer", true));
 }
 
-/* --- checking and making --------------------------------------------------------------
- */
+/* --- checking and making ---------------------------------------------------------- */
 
 static enum coney_rc check_names(
         const struct config *c, unsigned parts, struct coney_error *err)
