@@ -111,12 +111,16 @@ enum coney_rc connect_intake(struct worker *w, const struct settings *s,
     };
     const struct broker_identity id = identity_of(s, "consume");
     const struct intake_plan plan = plan_of(w, s);
-    struct session_options options;
+    struct session_options session;
+    const struct intake_options options = {.loop = &w->loop,
+            .session = &session,
+            .rng = &w->rng,
+            .callbacks = callbacks};
     struct arena *a = arena_new(0);
-    enum coney_rc rc = a ? broker_options(s->config, &id, a, &options) : CONEY_ENOMEM;
+    enum coney_rc rc = a ? broker_options(s->config, &id, a, &session) : CONEY_ENOMEM;
 
     if (rc == CONEY_OK)
-        rc = intake_new(&w->loop, &options, &w->rng, &plan, &callbacks, out, err);
+        rc = intake_new(&options, &plan, out, err);
     else
         error_set_nomem(err);
     arena_free(a);
@@ -177,12 +181,16 @@ enum coney_rc connect_outlet(struct worker *w, const struct settings *s,
             .ctx = w,
     };
     const struct broker_identity id = identity_of(s, "publish");
-    struct session_options options;
+    struct session_options session;
+    const struct outlet_options options = {.loop = &w->loop,
+            .session = &session,
+            .rng = &w->rng,
+            .callbacks = callbacks};
     struct arena *a = arena_new(0);
-    enum coney_rc rc = a ? broker_options(s->config, &id, a, &options) : CONEY_ENOMEM;
+    enum coney_rc rc = a ? broker_options(s->config, &id, a, &session) : CONEY_ENOMEM;
 
     if (rc == CONEY_OK)
-        rc = outlet_new(&w->loop, &options, &w->rng, &callbacks, out, err);
+        rc = outlet_new(&options, out, err);
     else
         error_set_nomem(err);
     arena_free(a);

@@ -8,6 +8,7 @@
 #include "queue/declarer.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -89,8 +90,8 @@ static void lane_free(struct lane *lane)
     free(lane);
 }
 
-/* Take the lane out of the intake; its jobs keep it alive. */
-static void detach_lane(struct lane *lane)
+/* Take the lane out of the intake; whoever holds it keeps it alive. */
+static void unlink_lane(struct lane *lane)
 {
     struct intake *in = lane->intake;
 
@@ -102,16 +103,27 @@ static void detach_lane(struct lane *lane)
             in->sources[i].current = NULL;
     lane->state = LANE_DEAD;
     lane->intake = NULL;
-    if (lane->jobs == 0)
-        lane_free(lane);
+}
+
+static void hold(struct lane *lane)
+{
+    assert(lane->jobs < UINT_MAX);
+    lane->jobs++;
+}
+
+static void detach_lane(struct lane *lane)
+{
+    hold(lane);
+    unlink_lane(lane);
+    lane_release(lane);
 }
 
 static void kill_lane(struct lane *lane)
 {
     struct intake *in = lane->intake;
 
-    lane->jobs++; /* held until we are done with it */
-    detach_lane(lane);
+    hold(lane);
+    unlink_lane(lane);
     in->callbacks.on_lane_dead(in->callbacks.ctx, lane);
     lane_release(lane);
 }
@@ -289,7 +301,7 @@ static void handle_reply(struct intake *in, const struct session_event *ev)
         announce_when_consuming(in);
     } else if (lane->state == LANE_CANCELLING && ev->cookie == 2) {
         lane->state = LANE_DRAINING;
-        lane->jobs++;
+        hold(lane);
         in->callbacks.on_lane_cancelled(in->callbacks.ctx, lane);
         lane_release(lane);
     }
@@ -302,7 +314,7 @@ static void handle_down(struct intake *in, const struct session_event *ev)
     in->announced = false;
     uv_timer_stop(in->timer);
     while ((lane = TAILQ_FIRST(&in->lanes)))
-        kill_lane(lane);
+        kill_lane(lane); /* NOLINT(clang-analyzer-unix.Malloc): it misses TAILQ_REMOVE */
     if (in->retired) {
         in->closing = true;
         in->callbacks.on_empty(in->callbacks.ctx, in);
@@ -362,7 +374,7 @@ static void on_event(void *ctx, struct session_event *ev)
     case SESSION_DELIVERY:
         lane = lane_on(in, ev->channel);
         if (lane) {
-            lane->jobs++;
+            hold(lane);
             in->callbacks.on_delivery(in->callbacks.ctx, lane, &ev->delivery);
         }
         break;
@@ -445,10 +457,8 @@ static void close_timer(uv_timer_t *timer)
         uv_close((uv_handle_t *)timer, free_timer);
 }
 
-enum coney_rc intake_new(uv_loop_t *loop, const struct session_options *options,
-        struct rng *rng, const struct intake_plan *plan,
-        const struct intake_callbacks *callbacks, struct intake **out,
-        struct coney_error *err)
+enum coney_rc intake_new(const struct intake_options *options,
+        const struct intake_plan *plan, struct intake **out, struct coney_error *err)
 {
     enum coney_rc rc;
     struct intake *in = calloc(1, sizeof(*in));
@@ -457,8 +467,8 @@ enum coney_rc intake_new(uv_loop_t *loop, const struct session_options *options,
     if (!in)
         return error_set_nomem(err);
     TAILQ_INIT(&in->lanes);
-    in->callbacks = *callbacks;
-    rc = session_new(options, rng, &in->session, err);
+    in->callbacks = options->callbacks;
+    rc = session_new(options->session, options->rng, &in->session, err);
     if (rc != CONEY_OK)
         goto out;
     rc = CONEY_ENOMEM;
@@ -468,11 +478,11 @@ enum coney_rc intake_new(uv_loop_t *loop, const struct session_options *options,
         goto out;
     in->source_count = plan->config->queue_count;
     in->declarer = declarer_new(plan->topology);
-    in->timer = new_timer(loop, in);
-    in->linger = new_timer(loop, in);
+    in->timer = new_timer(options->loop, in);
+    in->linger = new_timer(options->loop, in);
     if (!in->declarer || !in->timer || !in->linger)
         goto out;
-    in->driver = driver_new(loop, in->session, on_event, in);
+    in->driver = driver_new(options->loop, in->session, on_event, in);
     if (!in->driver)
         goto out;
     *out = in;
@@ -491,7 +501,7 @@ void intake_free(struct intake *in)
     if (!in)
         return;
     while ((lane = TAILQ_FIRST(&in->lanes)))
-        detach_lane(lane);
+        detach_lane(lane); /* NOLINT(clang-analyzer-unix.Malloc): likewise */
     driver_free(in->driver);
     declarer_free(in->declarer);
     session_free(in->session);

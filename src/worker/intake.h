@@ -72,9 +72,15 @@ struct intake_plan {
     unsigned extra_prefetch;         /* for held jobs */
 };
 
-enum coney_rc intake_new(uv_loop_t *loop, const struct session_options *options,
-        struct rng *rng, const struct intake_plan *plan,
-        const struct intake_callbacks *callbacks, struct intake **out,
+struct intake_options {
+    uv_loop_t *loop;                       /* borrowed for the intake's life, like rng */
+    const struct session_options *session; /* read during intake_new() */
+    struct rng *rng;
+    struct intake_callbacks callbacks;
+};
+
+enum coney_rc intake_new(const struct intake_options *options,
+        const struct intake_plan *plan, struct intake **out,
         struct coney_error *err) CONEY_MUST_CHECK;
 /* Every lane is dead then; no callbacks. NULL is ignored. */
 void intake_free(struct intake *in);

@@ -210,7 +210,7 @@ void jobs_admit(struct worker *w, struct job *j)
     const struct admission_facts facts = {
             .request = j->request,
             .headers = &j->delivery.envelope.headers,
-            .known = settings_can_run(j->settings, j->policy),
+            .known = settings_can_run(j->settings, j->policy, j->request->task),
             .unknown_task_ttl_ms = w->settings->config->worker.unknown_task_ttl_ms,
             .now_us = clock_wall_us(),
     };
@@ -321,8 +321,7 @@ static void start(struct worker *w, struct job *j)
 {
     struct coney_error err;
     const struct task_request *r = j->request;
-    struct limits limits = settings_limits(
-            j->settings, j->policy, r->soft_time_limit_ms, r->time_limit_ms);
+    struct limits limits = settings_limits(j->settings, j->policy, r);
     const struct assignment a = {
             .id = r->id,
             .task = r->task,

@@ -183,8 +183,7 @@ static void free_timer(uv_handle_t *handle)
     free(handle);
 }
 
-enum coney_rc outlet_new(uv_loop_t *loop, const struct session_options *options,
-        struct rng *rng, const struct outlet_callbacks *callbacks, struct outlet **out,
+enum coney_rc outlet_new(const struct outlet_options *options, struct outlet **out,
         struct coney_error *err)
 {
     enum coney_rc rc;
@@ -197,17 +196,17 @@ enum coney_rc outlet_new(uv_loop_t *loop, const struct session_options *options,
         TAILQ_INIT(&o->waiting[i]);
     TAILQ_INIT(&o->sent);
     TAILQ_INIT(&o->unfit);
-    o->callbacks = *callbacks;
-    rc = session_new(options, rng, &o->session, err);
+    o->callbacks = options->callbacks;
+    rc = session_new(options->session, options->rng, &o->session, err);
     if (rc != CONEY_OK)
         goto out;
     rc = CONEY_ENOMEM;
     o->timer = calloc(1, sizeof(*o->timer));
     if (!o->timer)
         goto out;
-    uv_timer_init(loop, o->timer);
+    uv_timer_init(options->loop, o->timer);
     o->timer->data = o;
-    o->driver = driver_new(loop, o->session, on_event, o);
+    o->driver = driver_new(options->loop, o->session, on_event, o);
     if (!o->driver)
         goto out;
     *out = o;

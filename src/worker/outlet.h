@@ -45,9 +45,14 @@ struct outlet_callbacks {
     void *ctx;
 };
 
-/* Options are read during the call; loop and rng are borrowed. */
-enum coney_rc outlet_new(uv_loop_t *loop, const struct session_options *options,
-        struct rng *rng, const struct outlet_callbacks *callbacks, struct outlet **out,
+struct outlet_options {
+    uv_loop_t *loop;                       /* borrowed for the outlet's life, like rng */
+    const struct session_options *session; /* read during outlet_new() */
+    struct rng *rng;
+    struct outlet_callbacks callbacks;
+};
+
+enum coney_rc outlet_new(const struct outlet_options *options, struct outlet **out,
         struct coney_error *err) CONEY_MUST_CHECK;
 /* Forget what waits or is on its way, without outcomes. NULL is ignored. */
 void outlet_free(struct outlet *o);

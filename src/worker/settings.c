@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,15 +78,17 @@ static const struct offered_task *find_offer(const struct settings *s, const cha
     return NULL;
 }
 
-bool settings_can_run(const struct settings *s, const struct policy *policy)
+/* What the plugins say of @task; NULL when its handler is none of theirs. */
+static const struct offered_task *offer_for(
+        const struct settings *s, const struct policy *policy, const char *task)
 {
-    switch (policy->handler) {
-    case HANDLER_COMMAND:
-        return true;
-    case HANDLER_NATIVE:
-        return find_offer(s, policy->task) != NULL;
-    }
-    return false;
+    return policy->handler == HANDLER_NATIVE ? find_offer(s, task) : NULL;
+}
+
+bool settings_can_run(
+        const struct settings *s, const struct policy *policy, const char *task)
+{
+    return policy->handler == HANDLER_COMMAND || offer_for(s, policy, task) != NULL;
 }
 
 static int64_t first_set(int64_t a, int64_t b, int64_t c)
@@ -96,14 +99,25 @@ static int64_t first_set(int64_t a, int64_t b, int64_t c)
 }
 
 struct limits settings_limits(const struct settings *s, const struct policy *policy,
-        int64_t message_soft_ms, int64_t message_hard_ms)
+        const struct task_request *request)
 {
-    const struct offered_task *offer =
-            policy->handler == HANDLER_NATIVE ? find_offer(s, policy->task) : NULL;
+    const struct offered_task *offer = offer_for(s, policy, request->task);
     return (struct limits){
-            .soft_ms = first_set(message_soft_ms, policy->soft_time_limit_ms,
+            .soft_ms = first_set(request->soft_time_limit_ms, policy->soft_time_limit_ms,
                     offer ? offer->soft_time_limit_ms : CONFIG_NONE),
-            .hard_ms = first_set(message_hard_ms, policy->time_limit_ms,
+            .hard_ms = first_set(request->time_limit_ms, policy->time_limit_ms,
                     offer ? offer->time_limit_ms : CONFIG_NONE),
     };
+}
+
+struct retry_policy settings_retry(
+        const struct settings *s, const struct policy *policy, const char *task)
+{
+    struct retry_policy retry = policy->retry;
+    const struct offered_task *offer = offer_for(s, policy, task);
+
+    if (offer && offer->max_retries != CONFIG_NONE && !policy_says(policy, "retry.max"))
+        retry.max =
+                offer->max_retries < UINT_MAX ? (unsigned)offer->max_retries : UINT_MAX;
+    return retry;
 }

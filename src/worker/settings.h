@@ -8,6 +8,7 @@
 #define CONEY_WORKER_SETTINGS_H
 
 #include "config/config.h"
+#include "message/task.h"
 #include "queue/topology.h"
 #include "worker/pool.h"
 
@@ -36,11 +37,16 @@ struct settings *settings_ref(struct settings *s);
 /* NULL is ignored. */
 void settings_unref(struct settings *s);
 
-/* Whether a worker with these settings can run @policy's task. */
-bool settings_can_run(const struct settings *s, const struct policy *policy);
+/* Whether a worker with these settings can run @task under @policy. */
+bool settings_can_run(
+        const struct settings *s, const struct policy *policy, const char *task);
 /* Message beats configuration beats plugin; a message's limit is TASK_NONE when absent.
  */
 struct limits settings_limits(const struct settings *s, const struct policy *policy,
-        int64_t message_soft_ms, int64_t message_hard_ms);
+        const struct task_request *request);
+/* The retry policy, with the plugin's count when the configuration has none. Its lists
+ * are borrowed from @policy. */
+struct retry_policy settings_retry(
+        const struct settings *s, const struct policy *policy, const char *task);
 
 #endif /* CONEY_WORKER_SETTINGS_H */

@@ -397,8 +397,9 @@ void settle_outcome(struct worker *w, struct job *j, const struct outcome *o)
         dispatcher_finished(w->dispatcher, j->ready.class_index);
     }
     j->state = JOB_NEW;
-    struct consequence v =
-            consequence_of(o, &j->policy->retry, j->request->retries, &w->rng);
+    const struct retry_policy retry =
+            settings_retry(j->settings, j->policy, j->request->task);
+    struct consequence v = consequence_of(o, &retry, j->request->retries, &w->rng);
     switch (v.kind) {
     case CONSEQUENCE_DONE:
         settle_success(w, j, o);
