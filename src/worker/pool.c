@@ -17,6 +17,7 @@
 #include "worker/throttle.h"
 
 #include <assert.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,8 @@ enum {
 enum place { PLACE_STARTING, PLACE_FREE, PLACE_BUSY, PLACE_LEAVING, PLACE_COUNT };
 
 struct member {
-    LIST_ENTRY(member) link;
+    LIST_ENTRY(member) link;   /* in the list of its place */
+    LIST_ENTRY(member) of_all; /* from its start until it frees itself */
     struct pool *pool;
     struct runner_proc *proc; /* NULL: dead; it frees itself */
     enum place place;
@@ -55,16 +57,18 @@ struct pool {
     struct launch launch;
     unsigned generation; /* of the plugins */
     unsigned size;
+    struct member_list all;
     struct member_list lists[PLACE_COUNT];
     unsigned counts[PLACE_COUNT];
     struct throttle throttle;
+    uv_signal_t child_signal;
     uv_timer_t fill_timer;
     uv_timer_t sweep_timer;
     unsigned sweeps;       /* since the last death */
     unsigned clean_sweeps; /* in a row that found nobody */
     bool sweeping;
     bool closing;
-    unsigned timers; /* not yet closed */
+    unsigned handles; /* not yet closed */
     void (*done)(void *ctx);
     void *done_ctx;
 };
@@ -89,6 +93,11 @@ unsigned pool_size(const struct pool *p)
 static unsigned count_staying(const struct pool *p)
 {
     return p->counts[PLACE_STARTING] + p->counts[PLACE_FREE] + p->counts[PLACE_BUSY];
+}
+
+static unsigned count_all(const struct pool *p)
+{
+    return count_staying(p) + p->counts[PLACE_LEAVING];
 }
 
 static void move(struct member *m, enum place place)
@@ -121,20 +130,17 @@ static void finish_closing(struct pool *p);
 static size_t sweep(struct pool *p)
 {
     size_t count = 0;
-    size_t members = count_staying(p) + p->counts[PLACE_LEAVING];
-    pid_t *known = calloc(members + 1, sizeof(*known));
+    struct member *m;
+    pid_t *known = calloc(count_all(p) + 1, sizeof(*known));
     if (!known)
         return 1; /* can't tell them apart now */
 
-    for (enum place place = 0; place < PLACE_COUNT; place++) {
-        struct member *m;
-        LIST_FOREACH(m, &p->lists[place], link)
-        if (m->proc)
-            known[count++] = runner_proc_pid(m->proc);
-    }
-    size_t left = descendants_sweep(known, count);
+    LIST_FOREACH(m, &p->all, of_all)
+    if (m->proc)
+        known[count++] = runner_proc_pid(m->proc);
+    size_t found = descendants_sweep(known, count);
     free(known);
-    return left;
+    return found;
 }
 
 static void report_undead(struct pool *p, size_t count)
@@ -299,9 +305,25 @@ static void on_gone(void *ctx)
     struct member *m = ctx;
     struct pool *p = m->pool;
     LIST_REMOVE(m, link);
+    LIST_REMOVE(m, of_all);
     p->counts[m->place]--;
     free(m);
     finish_closing(p);
+}
+
+/*
+ * SIGCHLD, and not a pidfd for each runner: signals merge, so all are asked, but that is
+ * once for a death and not for a task; and it is heard under valgrind 3.19 too.
+ */
+static void on_child(uv_signal_t *signal, int number)
+{
+    struct pool *p = signal->data;
+    struct member *m;
+    (void)number;
+    /* Outcomes may start members, which come before us in the list, but free none. */
+    LIST_FOREACH(m, &p->all, of_all)
+    if (m->proc)
+        runner_proc_reap(m->proc);
 }
 
 /* --- starts ------------------------------------------------------------------------- */
@@ -323,6 +345,7 @@ static enum coney_rc start_member(struct pool *p, struct coney_error *err)
     m->pool = p;
     m->generation = p->generation;
     m->place = PLACE_STARTING;
+    LIST_INSERT_HEAD(&p->all, m, of_all);
     LIST_INSERT_HEAD(&p->lists[PLACE_STARTING], m, link);
     p->counts[PLACE_STARTING]++;
     return CONEY_OK;
@@ -383,11 +406,16 @@ static struct runner_options make_template(
     };
 }
 
-static void init_timer(struct pool *p, uv_timer_t *timer)
+static enum coney_rc open_handles(struct pool *p, struct coney_error *err)
 {
-    uv_timer_init(p->loop, timer);
-    timer->data = p;
-    p->timers++;
+    int rc = uv_signal_init(p->loop, &p->child_signal);
+    if (rc != 0)
+        return error_set(err, CONEY_EIO, "SIGCHLD: %s", uv_strerror(rc));
+    uv_timer_init(p->loop, &p->fill_timer);
+    uv_timer_init(p->loop, &p->sweep_timer);
+    p->child_signal.data = p->fill_timer.data = p->sweep_timer.data = p;
+    p->handles = 3;
+    return CONEY_OK;
 }
 
 enum coney_rc pool_new(uv_loop_t *loop, const struct pool_options *options,
@@ -411,12 +439,13 @@ enum coney_rc pool_new(uv_loop_t *loop, const struct pool_options *options,
         rc = error_set_nomem(err);
     if (rc == CONEY_OK)
         rc = descendants_adopt(err);
+    if (rc == CONEY_OK)
+        rc = open_handles(p, err);
     if (rc != CONEY_OK)
         goto out;
 
     p->template = make_template(p, options);
-    init_timer(p, &p->fill_timer);
-    init_timer(p, &p->sweep_timer);
+    uv_signal_start(&p->child_signal, on_child, SIGCHLD);
     fill(p);
     *out = p;
     p = NULL;
@@ -497,20 +526,16 @@ void pool_kill_job(struct pool *p, void *job)
 void pool_kill(struct pool *p)
 {
     p->size = 0;
-    for (enum place place = 0; place < PLACE_LEAVING; place++)
-        while (p->counts[place] > 0)
-            kill_member(LIST_FIRST(&p->lists[place]));
-
     struct member *m;
-    LIST_FOREACH(m, &p->lists[PLACE_LEAVING], link)
+    LIST_FOREACH(m, &p->all, of_all)
     if (m->proc)
-        runner_proc_kill(m->proc, RUNNER_KILL_ASKED);
+        kill_member(m);
 }
 
-static void on_timer_closed(uv_handle_t *handle)
+static void on_handle_closed(uv_handle_t *handle)
 {
     struct pool *p = handle->data;
-    if (--p->timers > 0)
+    if (--p->handles > 0)
         return;
     void (*done)(void *ctx) = p->done;
     void *ctx = p->done_ctx;
@@ -523,10 +548,11 @@ static void on_timer_closed(uv_handle_t *handle)
 static void finish_closing(struct pool *p)
 {
     if (!p->closing || p->sweeping || uv_is_closing((uv_handle_t *)&p->fill_timer) ||
-            count_staying(p) + p->counts[PLACE_LEAVING] > 0)
+            count_all(p) > 0)
         return;
-    uv_close((uv_handle_t *)&p->fill_timer, on_timer_closed);
-    uv_close((uv_handle_t *)&p->sweep_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&p->child_signal, on_handle_closed);
+    uv_close((uv_handle_t *)&p->fill_timer, on_handle_closed);
+    uv_close((uv_handle_t *)&p->sweep_timer, on_handle_closed);
 }
 
 void pool_close(struct pool *p, void (*done)(void *ctx), void *ctx)

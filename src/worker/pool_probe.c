@@ -20,6 +20,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -31,6 +32,7 @@ enum {
     LISTING_VALUES_MAX = 1000 * 1000,
     LISTING_DEPTH_MAX = 8,
     READ_SIZE = 4096,
+    LOOK_MS = 5,      /* between two looks whether it has ended */
     EXIT_PLUGIN = 78, /* RUNNER_EXIT_PLUGIN; that header is the runner's own */
     FAREWELL_MS = 1000
 };
@@ -39,8 +41,7 @@ static const char reason_prefix[] = "coney-runner: ";
 
 struct probe {
     struct launch launch;
-    pid_t pid; /* 0: not started, or reaped */
-    int pid_fd;
+    pid_t pid;
     int output_fd; /* to be read; likewise error_fd */
     int error_fd;
     struct buffer listing;
@@ -127,8 +128,7 @@ static void ignore_line(void *ctx, const char *line)
 
 static void probe_init(struct probe *p)
 {
-    *p = (struct probe){.pid_fd = -1,
-            .output_fd = -1,
+    *p = (struct probe){.output_fd = -1,
             .error_fd = -1,
             .launch.program_fd = -1,
             .deadline_ms = clock_mono_ms() + PROBE_MS};
@@ -158,7 +158,7 @@ static enum coney_rc start(struct probe *p, struct coney_error *err)
             .environ = p->launch.environ,
             .output_fd = output[1],
             .error_fd = error[1]};
-    rc = spawn_program(&s, &p->pid, &p->pid_fd, err);
+    rc = spawn_program(&s, &p->pid, err);
 out:
     close_fd(&output[1]);
     close_fd(&error[1]);
@@ -191,42 +191,43 @@ static void take_errors(struct probe *p)
         output_take(&p->said, chunk, (size_t)n, clock_mono_ms());
 }
 
+static bool has_ended(const struct probe *p)
+{
+    siginfo_t info = {0};
+    return waitid(P_PID, (id_t)p->pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid != 0;
+}
+
 /* Read until it has ended and nothing is left to be read; its children may keep the pipes
  * open for ever, and get no time for that. */
 static enum coney_rc listen_to(struct probe *p, struct coney_error *err)
 {
-    enum coney_rc rc = CONEY_OK;
-    bool has_ended = false;
-    while (rc == CONEY_OK) {
+    for (bool ended = false;;) {
         struct pollfd fds[] = {{.fd = p->output_fd, .events = POLLIN},
-                {.fd = p->error_fd, .events = POLLIN},
-                {.fd = has_ended ? -1 : p->pid_fd, .events = POLLIN}};
-        int64_t wait_ms = has_ended ? 0 : p->deadline_ms - clock_mono_ms();
-        int n = wait_ms < 0 ? 0 : poll(fds, 3, (int)wait_ms);
+                {.fd = p->error_fd, .events = POLLIN}};
+        enum coney_rc rc = CONEY_OK;
+        int n = poll(fds, 2, ended ? 0 : LOOK_MS);
         if (n < 0 && errno != EINTR)
             return error_set_errno(err, "poll");
-        if (n == 0 && has_ended)
-            return CONEY_OK;
-        if (n == 0)
-            return error_set(err, CONEY_EINVAL, "the plugins took more than %d s to load",
-                    PROBE_MS / 1000);
         if (n > 0 && fds[0].revents)
             rc = take_output(p, err);
         if (n > 0 && fds[1].revents)
             take_errors(p);
-        if (n > 0 && fds[2].revents)
-            has_ended = true;
+        if (rc != CONEY_OK || (n == 0 && ended))
+            return rc;
+        if (clock_mono_ms() >= p->deadline_ms)
+            return error_set(err, CONEY_EINVAL, "the plugins took more than %d s to load",
+                    PROBE_MS / 1000);
+        ended = ended || has_ended(p);
     }
-    return rc;
 }
 
 /* Kill what is left of it and reap it all; @known are children that others have. */
 static void bury(struct probe *p, int *status, pid_t *known, size_t count)
 {
-    struct pollfd death = {.fd = p->pid_fd, .events = POLLIN};
     descendants_kill_group(p->pid);
-    if (poll(&death, 1, FAREWELL_MS) == 1)
-        (void)waitpid(p->pid, status, WNOHANG);
+    for (int i = 0; i < FAREWELL_MS && waitpid(p->pid, status, WNOHANG) == 0; i++)
+        poll(NULL, 0, 1);
     for (int i = 0; i < FAREWELL_MS && descendants_sweep(known, count) > 0; i++)
         poll(NULL, 0, 1);
 }
@@ -301,7 +302,6 @@ enum coney_rc pool_probe(const char *runner_path, const struct string_list *plug
     if (rc == CONEY_OK)
         rc = read_listing(&p, out, err);
 out:
-    close_fd(&p.pid_fd);
     close_fd(&p.output_fd);
     close_fd(&p.error_fd);
     buffer_fini(&p.listing);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * runner_proc.c - four handles (death, news, output, time) around one child process.
+ * runner_proc.c - three handles (news, output, time) around one child process.
  *
  * The timer is lazy: it is set no later than the next deadline, and whatever it finds
  * when it fires decides. A stream of short jobs with long limits so costs one timer every
@@ -48,7 +48,6 @@ struct runner_proc {
     int64_t stop_ms;
 
     pid_t pid;
-    int pid_fd;          /* owned */
     int output_fd;       /* owned */
     struct board *board; /* owned */
     bool board_is_broken;
@@ -63,7 +62,6 @@ struct runner_proc {
     struct posted_list jobs;
     struct output output;
 
-    uv_poll_t death;
     uv_poll_t news;
     uv_poll_t chatter;
     uv_timer_t timer;
@@ -364,7 +362,6 @@ static void close_poll(uv_poll_t *poll, int *fd)
 static void dissolve(struct runner_proc *r)
 {
     r->state = RUNNER_GONE;
-    close_poll(&r->death, &r->pid_fd);
     close_poll(&r->chatter, &r->output_fd);
     close_poll(&r->news, NULL);
     board_free(r->board);
@@ -373,19 +370,21 @@ static void dissolve(struct runner_proc *r)
 }
 
 /* Returns false as long as it lives. */
-static bool reap(struct runner_proc *r, struct death *d)
+static bool find_dead(struct runner_proc *r, struct death *d)
 {
     struct rusage usage;
-    *d = (struct death){.max_rss_kib = -1};
-    /* Before it is reaped: until then the number of its group is certainly its own. */
-    descendants_kill_group(r->pid);
-    pid_t pid = wait4(r->pid, &d->wait_status, WNOHANG, &usage);
-    if (pid == 0)
+    siginfo_t info = {0};
+    *d = (struct death){
+            .max_rss_kib = -1, .killed = r->killed, .trouble = r->trouble.text};
+    int rc = waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+    if (rc == 0 && info.si_pid == 0)
         return false;
-    if (pid == r->pid)
+
+    /* Before it is reaped: until then the number of its group is certainly its own. */
+    if (rc == 0)
+        descendants_kill_group(r->pid);
+    if (wait4(r->pid, &d->wait_status, WNOHANG, &usage) == r->pid)
         d->max_rss_kib = usage.ru_maxrss;
-    d->killed = r->killed;
-    d->trouble = r->trouble.text;
     return true;
 }
 
@@ -412,15 +411,12 @@ static unsigned report_remains(struct runner_proc *r, const struct death *d)
     return lost;
 }
 
-static void on_death(uv_poll_t *poll, int status, int events)
+void runner_proc_reap(struct runner_proc *r)
 {
-    struct runner_proc *r = poll->data;
     struct death d;
     char text[VERDICT_TEXT_SIZE];
 
-    (void)status;
-    (void)events;
-    if (!reap(r, &d))
+    if (r->state == RUNNER_GONE || !find_dead(r, &d))
         return;
     r->state = RUNNER_GONE;
     uv_timer_stop(&r->timer);
@@ -510,7 +506,7 @@ static enum coney_rc start_process(struct runner_proc *r, const struct runner_op
             .fd_count = sizeof(fds) / sizeof(*fds),
             .output_fd = output_fd,
             .error_fd = output_fd};
-    enum coney_rc rc = spawn_program(&s, &r->pid, &r->pid_fd, err);
+    enum coney_rc rc = spawn_program(&s, &r->pid, err);
     board_close_runner_fds(r->board);
     return rc;
 }
@@ -533,12 +529,6 @@ static enum coney_rc open_all(
     if (rc == CONEY_OK)
         rc = start_process(r, o, pipe_fds[1], err);
     close(pipe_fds[1]);
-    if (rc != CONEY_OK)
-        return rc;
-
-    rc = open_poll(r, o->loop, &r->death, r->pid_fd, err);
-    if (rc != CONEY_OK)
-        spawn_undo(r->pid);
     return rc;
 }
 
@@ -554,7 +544,7 @@ enum coney_rc runner_proc_start(const struct runner_options *options,
     r->hello_ms = options->hello_ms;
     r->start_ms = options->start_ms;
     r->stop_ms = options->stop_ms;
-    r->pid_fd = r->output_fd = -1;
+    r->output_fd = -1;
     r->started_ms = clock_mono_ms();
     r->due_ms = CLOCK_NEVER;
     output_init(&r->output, on_line, r, r->started_ms);
@@ -568,7 +558,6 @@ enum coney_rc runner_proc_start(const struct runner_options *options,
         return rc;
     }
     r->events = options->events;
-    uv_poll_start(&r->death, UV_READABLE, on_death);
     uv_poll_start(&r->chatter, UV_READABLE, on_chatter);
     uv_poll_start(&r->news, UV_READABLE, on_news);
     arm(r, r->started_ms + r->hello_ms);

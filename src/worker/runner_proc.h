@@ -88,6 +88,8 @@ bool runner_proc_has_job(const struct runner_proc *r, const void *job);
 /* Give it a job. CONEY_ELIMIT, CONEY_EINVAL, CONEY_EIO, CONEY_ENOMEM: as board_post(). */
 enum coney_rc runner_proc_assign(struct runner_proc *r, const struct assignment *a,
         struct coney_error *err) CONEY_MUST_CHECK;
+/* A child of this process has ended: see whether it was this one. */
+void runner_proc_reap(struct runner_proc *r);
 /* Let it end by itself; killed if that takes longer than stop_ms. It must have no job. */
 void runner_proc_stop(struct runner_proc *r);
 /* Kill it and its group. Nothing happens when it has been killed before. */

@@ -14,9 +14,7 @@
 #include <linux/close_range.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/pidfd.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* Descriptors are moved up here first, so that none is overwritten by another. */
@@ -88,16 +86,7 @@ static _Noreturn void become_program(const struct spawn *s, pid_t parent)
     give_up(error_fd, "cannot execute the runner");
 }
 
-void spawn_undo(pid_t pid)
-{
-    kill(pid, SIGKILL);
-    /* It dies in its first steps, which block nowhere: a wait of microseconds. */
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-}
-
-enum coney_rc spawn_program(
-        const struct spawn *s, pid_t *pid, int *pidfd, struct coney_error *err)
+enum coney_rc spawn_program(const struct spawn *s, pid_t *pid, struct coney_error *err)
 {
     sigset_t all;
     sigset_t before;
@@ -117,14 +106,6 @@ enum coney_rc spawn_program(
     if (child < 0)
         return error_set_errno(err, "fork");
 
-    /* Not reaped yet, so the number can't have been given to another process. */
-    int fd = pidfd_open(child, 0);
-    if (fd < 0) {
-        enum coney_rc rc = error_set_errno(err, "pidfd_open");
-        spawn_undo(child);
-        return rc;
-    }
     *pid = child;
-    *pidfd = fd;
     return CONEY_OK;
 }

@@ -28,11 +28,9 @@ struct spawn {
 
 /*
  * Start it; never waits. A program that can't be executed says so on @error_fd and exits
- * with 127. *@pid is unreaped and *@pidfd the caller's. CONEY_EIO, CONEY_ENOMEM.
+ * with 127. *@pid is the caller's to reap. CONEY_EIO, CONEY_ENOMEM.
  */
-enum coney_rc spawn_program(const struct spawn *s, pid_t *pid, int *pidfd,
-        struct coney_error *err) CONEY_MUST_CHECK;
-/* Kill and reap a program that was started this moment and can't be looked after. */
-void spawn_undo(pid_t pid);
+enum coney_rc spawn_program(
+        const struct spawn *s, pid_t *pid, struct coney_error *err) CONEY_MUST_CHECK;
 
 #endif /* CONEY_WORKER_SPAWN_H */

@@ -19,7 +19,6 @@ enum { PATIENCE_MS = 20000, FAMILY_MAX = 16 };
 /* Everybody in it writes its process id to the pipe, one a line. */
 struct family {
     pid_t head;
-    int pidfd;
     FILE *births;
     pid_t members[FAMILY_MAX];
     unsigned count;
@@ -40,7 +39,7 @@ static void start_family(struct family *f, const char *script, unsigned count)
             .output_fd = ends[1],
             .error_fd = ends[1]};
     assert_int_equal(descendants_adopt(&err), CONEY_OK);
-    assert_int_equal(spawn_program(&s, &f->head, &f->pidfd, &err), CONEY_OK);
+    assert_int_equal(spawn_program(&s, &f->head, &err), CONEY_OK);
     close(ends[1]);
     close(program);
     free(argv[2]);
@@ -52,11 +51,8 @@ static void start_family(struct family *f, const char *script, unsigned count)
 
 static void end_head(struct family *f)
 {
-    struct pollfd p = {.fd = f->pidfd, .events = POLLIN};
     descendants_kill_group(f->head);
-    assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
-    assert_int_equal(waitpid(f->head, NULL, WNOHANG), f->head);
-    close(f->pidfd);
+    assert_int_equal(waitpid(f->head, NULL, 0), f->head);
 }
 
 static void sweep_until_clean(pid_t *known, size_t count)
