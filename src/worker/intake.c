@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "loop/driver.h"
 #include "queue/declarer.h"
+#include "worker/source.h"
 
 #include <assert.h>
 #include <limits.h>
@@ -14,7 +15,6 @@
 #include <string.h>
 
 enum {
-    PREFETCH_MIN = 4,
     REPAIR_MS = 1000,          /* after a lane died or an object vanished */
     REFUSED_REPAIR_MS = 10000, /* after a declaration was refused: somebody must act */
     /*
@@ -28,15 +28,6 @@ enum {
 };
 
 TAILQ_HEAD(lane_list, lane);
-
-/* A queue to consume from. */
-struct source {
-    char *queue; /* owned */
-    bool foreign;
-    unsigned prefetch;
-    char *class_name;     /* owned; for the consumer tag */
-    struct lane *current; /* NULL: to be opened */
-};
 
 struct intake {
     struct session *session;   /* owned */
@@ -396,46 +387,6 @@ static void on_event(void *ctx, struct session_event *ev)
 /* --- making and unmaking
  * --------------------------------------------------------------------- */
 
-static unsigned prefetch_of(const struct config *c, const struct queue_config *q)
-{
-    unsigned prefetch = q->prefetch > 0 ? q->prefetch : c->worker.prefetch;
-    if (prefetch == 0)
-        prefetch = 2 * c->worker.concurrency;
-    return prefetch < PREFETCH_MIN ? PREFETCH_MIN : prefetch;
-}
-
-static void free_sources(struct source *sources, size_t count)
-{
-    for (size_t i = 0; sources && i < count; i++) {
-        free(sources[i].queue);
-        free(sources[i].class_name);
-    }
-    free(sources);
-}
-
-/* The sources of @plan, or NULL when out of memory. */
-static struct source *plan_sources(const struct intake_plan *plan)
-{
-    const struct config *c = plan->config;
-    struct source *sources = calloc(c->queue_count, sizeof(*sources));
-
-    for (size_t i = 0; sources && i < c->queue_count; i++) {
-        const struct queue_config *q = &c->queues[i];
-        unsigned prefetch = prefetch_of(c, q) + plan->extra_prefetch;
-        sources[i] = (struct source){
-                .queue = strdup(q->name),
-                .foreign = q->foreign,
-                .prefetch = prefetch > UINT16_MAX ? UINT16_MAX : prefetch,
-                .class_name = strdup(c->classes[q->class_index].name),
-        };
-        if (!sources[i].queue || !sources[i].class_name) {
-            free_sources(sources, c->queue_count);
-            return NULL;
-        }
-    }
-    return sources;
-}
-
 static uv_timer_t *new_timer(uv_loop_t *loop, struct intake *in)
 {
     uv_timer_t *timer = calloc(1, sizeof(*timer));
@@ -473,7 +424,7 @@ enum coney_rc intake_new(const struct intake_options *options,
         goto out;
     rc = CONEY_ENOMEM;
     in->tag_prefix = strdup(plan->tag_prefix);
-    in->sources = plan_sources(plan);
+    in->sources = sources_new(plan->config, plan->extra_prefetch);
     if (!in->tag_prefix || !in->sources)
         goto out;
     in->source_count = plan->config->queue_count;
@@ -507,7 +458,7 @@ void intake_free(struct intake *in)
     session_free(in->session);
     close_timer(in->timer);
     close_timer(in->linger);
-    free_sources(in->sources, in->source_count);
+    sources_free(in->sources, in->source_count);
     free(in->by_channel);
     free(in->tag_prefix);
     free(in);
@@ -515,18 +466,18 @@ void intake_free(struct intake *in)
 
 enum coney_rc intake_replan(struct intake *in, const struct intake_plan *plan)
 {
-    struct source *sources = plan_sources(plan);
+    struct source *sources = sources_new(plan->config, plan->extra_prefetch);
     struct declarer *declarer = declarer_new(plan->topology);
     struct lane *lane;
 
     if (!sources || !declarer) {
-        free_sources(sources, plan->config->queue_count);
+        sources_free(sources, plan->config->queue_count);
         declarer_free(declarer);
         return CONEY_ENOMEM;
     }
     TAILQ_FOREACH(lane, &in->lanes, entry)
     lane->superseded = true;
-    free_sources(in->sources, in->source_count);
+    sources_free(in->sources, in->source_count);
     declarer_free(in->declarer);
     in->sources = sources;
     in->source_count = plan->config->queue_count;

@@ -412,6 +412,7 @@ int worker_run(const struct worker_options *options)
         free(w->runner_path);
         goto out;
     }
+    assert(w->settings);
     log_open("worker", w->settings->config->worker.log_level);
     status = run(w);
     worker_fini(w);
