@@ -35,6 +35,7 @@ static void compact(struct buffer *b)
 {
     if (b->start == 0)
         return;
+    assert(b->data);
     memmove(b->data, b->data + b->start, buffer_len(b));
     b->end -= b->start;
     b->start = 0;

@@ -10,7 +10,7 @@ enum { FIRST_CAPACITY = 8 };
 static bool has_key(const struct field *f, struct bytes key)
 {
     return f->key.len == key.len &&
-            (key.len == 0 || memcmp(f->key.data, key.data, key.len) == 0);
+           (key.len == 0 || memcmp(f->key.data, key.data, key.len) == 0);
 }
 
 static bool is_key(const struct field *f, const char *key)

@@ -59,7 +59,7 @@ static enum coney_rc write_key(const char *key, struct buffer *out)
 static enum coney_rc write_arguments(
         const struct result *r, struct arena *a, struct buffer *out)
 {
-    if (r->exc_message && json_is_array(r->exc_message))
+    if (json_is_array(r->exc_message))
         return json_write(r->exc_message, out);
     enum coney_rc rc = buffer_append(out, "[", 1);
     if (rc == CONEY_OK && r->exc_text)

@@ -28,36 +28,39 @@ static struct envelope letter(const struct envelope *e, const struct evidence *e
 
 /* The size on the wire, counted after the grammar of AMQP 0-9-1 §4.2.5.5, for the types
  * that occur here. */
+static size_t wire_size(const struct table *t, bool has_keys, const char *prefix);
+
+static size_t value_size(const struct field *f)
+{
+    switch ((char)f->type) {
+    case 'S':
+        return 4 + f->value.text.len;
+    case 'F':
+    case 'A':
+        return 4 + wire_size(&f->value.table, f->type == FIELD_TABLE, NULL);
+    case 'I':
+        return 4;
+    case 'l':
+        return 8;
+    case 't':
+        return 1;
+    case 'V':
+        return 0;
+    default:
+        fail_msg("type %c", (int)f->type);
+        return 0;
+    }
+}
+
+/* Of all fields whose names begin with @prefix; NULL: all. */
 static size_t wire_size(const struct table *t, bool has_keys, const char *prefix)
 {
     size_t size = 0;
+
     for (size_t i = 0; i < t->count; i++) {
         const struct field *f = &t->fields[i];
-        if (prefix && memcmp(f->key.data, prefix, strlen(prefix)) != 0)
-            continue;
-        size += 1 + (has_keys ? 1 + f->key.len : 0);
-        switch ((int)f->type) {
-        case 'S':
-            size += 4 + f->value.text.len;
-            break;
-        case 'F':
-        case 'A':
-            size += 4 + wire_size(&f->value.table, f->type == FIELD_TABLE, NULL);
-            break;
-        case 'I':
-            size += 4;
-            break;
-        case 'l':
-            size += 8;
-            break;
-        case 't':
-            size += 1;
-            break;
-        case 'V':
-            break;
-        default:
-            fail_msg("type %c", (int)f->type);
-        }
+        if (!prefix || memcmp(f->key.data, prefix, strlen(prefix)) == 0)
+            size += 1 + (has_keys ? 1 + f->key.len : 0) + value_size(f);
     }
     return size;
 }

@@ -8,6 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define HEX         "0123456789abcdef0123456789abcdef"
+#define HEX_UPPER   "0123456789ABCDEF0123456789ABCDEF"
+#define UUID(value) "{\"__type__\":\"uuid\",\"__value__\":" value "}"
+
 enum { DEPTH = 20 };
 
 static json_t *parsed(const char *text)
@@ -105,20 +109,14 @@ static void texts_are_read_tagged_or_plain(void **state)
 static void a_uuid_is_read_from_every_version_of_kombu(void **state)
 {
     (void)state;
-    static const char *const fine[] = {
-            "{\"__type__\":\"uuid\",\"__value__\":{\"hex\":\"0123456789abcdef0123456789ABCDEF\"}}",
-            "{\"__type__\":\"uuid\",\"__value__\":{\"hex\":\"0123456789abcdef0123456789abcdef\","
-            "\"version\":4}}",
+    static const char *const fine[] = {UUID("{\"hex\":\"" HEX "\"}"),
+            UUID("{\"hex\":\"" HEX_UPPER "\"}"),
+            UUID("{\"hex\":\"" HEX "\",\"version\":4}"),
             "\"01234567-89ab-cdef-0123-456789abcdef\""};
-    static const char *const bad[] = {
-            "{\"__type__\":\"uuid\",\"__value__\":\"0123456789abcdef0123456789abcdef\"}",
-            "{\"__type__\":\"uuid\",\"__value__\":{\"hex\":\"01\"}}",
-            "{\"__type__\":\"uuid\",\"__value__\":{\"hex\":\"0123456789abcdef0123456789abcdef\","
-            "\"version\":9}}",
-            "{\"__type__\":\"uuid\",\"__value__\":{\"hex\":\"0123456789abcdef0123456789abcdef\","
-            "\"int\":4}}",
-            "{\"__type__\":\"date\",\"__value__\":{\"hex\":\"0123456789abcdef0123456789abcdef\"}}",
-            "5"};
+    static const char *const bad[] = {UUID("\"" HEX "\""), UUID("{\"hex\":\"01\"}"),
+            UUID("{\"hex\":\"" HEX "\",\"version\":9}"),
+            UUID("{\"hex\":\"" HEX "\",\"int\":4}"),
+            "{\"__type__\":\"date\",\"__value__\":{\"hex\":\"" HEX "\"}}", "5"};
     char text[TYPED_UUID_SIZE];
 
     for (size_t i = 0; i < sizeof(fine) / sizeof(fine[0]); i++) {
@@ -234,7 +232,7 @@ static void a_known_tag_must_have_a_value_that_old_pythons_read(void **state)
             {"bytes", "[1]", CONEY_EINVAL},
             {"base64", "\"/wA=\"", CONEY_OK},
             {"base64", "\"/wA\"", CONEY_EINVAL},
-            {"uuid", "{\"hex\":\"0123456789abcdef0123456789abcdef\"}", CONEY_OK},
+            {"uuid", "{\"hex\":\"" HEX "\"}", CONEY_OK},
             {"uuid", "{}", CONEY_EINVAL},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
