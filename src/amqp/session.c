@@ -8,11 +8,11 @@
  * WAIT (for the next endpoint at once, after the last with backoff). A descriptor is
  * never closed and another opened in the same step, so that a poller sees every change.
  */
+#include "amqp/backoff.h"
 #include "amqp/session_impl.h"
 #include "base/clock.h"
 #include "base/error.h"
 
-#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -33,8 +33,7 @@ enum {
     READ_SIZE = 128 * 1024,
     WRITES_MAX = 4, /* of one step: TLS encrypts in slices */
     /* A connection that lasted so long starts the backoff afresh. */
-    STABLE_MS = 5000,
-    BACKOFF_DOUBLINGS_MAX = 20
+    STABLE_MS = 5000
 };
 
 struct session {
@@ -45,11 +44,13 @@ struct session {
 
     size_t endpoint;            /* the one being tried */
     size_t tried;               /* endpoints since the last wait */
-    unsigned failures;          /* rounds since the last stable connection */
+    struct backoff backoff;     /* rounds that failed since the last stable connection */
     struct addrinfo *addresses; /* owned */
     struct addrinfo *address;   /* the next one to try */
 
-    struct transport *transport; /* owned; NULL while nothing is open */
+    struct transport *transport;      /* owned; NULL while nothing is open */
+    struct transport *dead_transport; /* owned; see bury_dead() */
+    struct resolve *dead_resolve;     /* owned */
     struct link *link; /* owned; also after its end, until its events are taken */
     int64_t up_since_ms;
     struct coney_error failure; /* of the latest attempt */
@@ -92,6 +93,8 @@ enum coney_rc session_new(const struct session_options *options, struct rng *rng
         return rc;
     }
     s->settings.link.generation = &s->generation;
+    s->backoff.base_ms = s->settings.backoff_base_ms;
+    s->backoff.cap_ms = s->settings.backoff_cap_ms;
     enter(s, STATE_WAIT, 0);
     *out = s;
     return CONEY_OK;
@@ -105,10 +108,24 @@ static void free_addresses(struct session *s)
     s->address = NULL;
 }
 
+/*
+ * A descriptor is closed one step after session_fd() ceased to give it, when its poller
+ * has let go of it. Closed under epoll, it would stay registered for as long as a child
+ * between fork and exec has a copy, and be reported under the number of its successor.
+ */
+static void bury_dead(struct session *s)
+{
+    transport_free(s->dead_transport);
+    s->dead_transport = NULL;
+    resolve_free(s->dead_resolve);
+    s->dead_resolve = NULL;
+}
+
 void session_free(struct session *s)
 {
     if (!s)
         return;
+    bury_dead(s);
     transport_free(s->transport);
     link_free(s->link);
     free_addresses(s);
@@ -121,21 +138,8 @@ void session_free(struct session *s)
 
 static void disconnect(struct session *s)
 {
-    transport_free(s->transport);
+    s->dead_transport = s->transport;
     s->transport = NULL;
-}
-
-/* Doubled with each round, and then something between a half and the whole of it, so that
- * a hundred clients of a restarted broker do not come back in step. */
-static int64_t backoff_ms(struct session *s)
-{
-    unsigned doublings =
-            s->failures < BACKOFF_DOUBLINGS_MAX ? s->failures : BACKOFF_DOUBLINGS_MAX;
-    uint64_t ms = (uint64_t)s->settings.backoff_base_ms << doublings;
-    if (ms > s->settings.backoff_cap_ms)
-        ms = s->settings.backoff_cap_ms;
-    s->failures++;
-    return (int64_t)(ms - rng_below(s->rng, ms / 2 + 1));
 }
 
 /* Tell the owner, after whatever events the link still has. */
@@ -175,7 +179,7 @@ static void endpoint_failed(struct session *s, unsigned code, int64_t now_ms)
     int64_t retry_ms = 0;
     if (is_round_over) {
         s->tried = 0;
-        retry_ms = backoff_ms(s);
+        retry_ms = backoff_next_ms(&s->backoff, s->rng);
     }
     enter(s, STATE_WAIT, now_ms + retry_ms);
     announce_down(s, &s->failure, code, retry_ms);
@@ -208,8 +212,8 @@ static void connection_lost(struct session *s, int64_t now_ms)
     next_endpoint(s);
     s->tried = 0;
     if (now_ms - s->up_since_ms >= STABLE_MS)
-        s->failures = 0;
-    int64_t retry_ms = backoff_ms(s);
+        backoff_reset(&s->backoff);
+    int64_t retry_ms = backoff_next_ms(&s->backoff, s->rng);
     enter(s, STATE_WAIT, now_ms + retry_ms);
     announce_down(s, why, code, retry_ms);
 }
@@ -246,7 +250,7 @@ static void continue_resolve(struct session *s, int64_t now_ms)
         return;
     }
     enum coney_rc rc = resolve_take(e->resolve, &s->addresses, &s->failure);
-    resolve_free(e->resolve);
+    s->dead_resolve = e->resolve;
     e->resolve = NULL;
     if (rc != CONEY_OK) {
         endpoint_failed(s, 0, now_ms);
@@ -439,6 +443,7 @@ static void begin_close(struct session *s, int64_t now_ms)
 
 void session_step(struct session *s, short revents, int64_t now_ms)
 {
+    bury_dead(s);
     if (s->has_down)
         return; /* the owner has not heard of the last end yet */
     if (s->link)
@@ -526,7 +531,8 @@ short session_wants(const struct session *s)
 /* Something that needs no other's doing. */
 static bool is_step_due(const struct session *s)
 {
-    if (s->has_down || s->has_up || s->is_close_wanted || s->state == STATE_NEXT_ADDRESS)
+    if (s->has_down || s->has_up || s->is_close_wanted || s->dead_transport ||
+            s->dead_resolve || s->state == STATE_NEXT_ADDRESS)
         return true;
     if (s->state == STATE_RESOLVE)
         return resolve_is_done(current(s)->resolve);
