@@ -201,7 +201,8 @@ static inline const char *property_flaw(const struct properties *p)
             !is_short_string(p->message_id) || !is_short_string(p->type) ||
             !is_short_string(p->app_id))
         return "a property that is no short string";
-    if (p->expiration && strspn(p->expiration, "0123456789") != strlen(p->expiration))
+    if (p->expiration && (strspn(p->expiration, "0123456789") != strlen(p->expiration) ||
+                                 strtoll(p->expiration, NULL, 10) > 315360000000))
         return "an expiration the broker refuses";
     if (p->delivery_mode != 2 || p->priority < -1 || p->priority > 255 || p->user_id)
         return "delivery mode, priority or user id";
