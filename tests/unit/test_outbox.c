@@ -77,6 +77,7 @@ static void messages_leave_in_the_order_in_which_they_came(void **state)
     assert_int_equal(b->count, 0);
     assert_int_equal(b->in_flight, 0);
     assert_int_equal(b->bytes, 0);
+    assert_int_equal(b->finished_count, 0);
 }
 
 static void what_a_lost_connection_took_goes_out_again_in_order(void **state)
@@ -193,8 +194,32 @@ static void a_confirm_that_comes_too_late_is_nobodys(void **state)
     outbox_expire(b, TIMEOUT_MS, NULL);
     assert_finished(b, "1", CONEY_ETIMEOUT);
     outbox_outcome(b, cookie, PUBLISH_ACKED, 0, &rng);
-    outbox_outcome(b, cookie + OUTBOX_MAX, PUBLISH_ACKED, 0, &rng);
     assert_int_equal(b->in_flight, 0);
+}
+
+static void a_confirm_is_only_for_the_cookie_it_names(void **state)
+{
+    struct outbox *b = *state;
+    uint64_t cookie = publish(b, add(b, "1", 0), GENERATION);
+    outbox_outcome(b, cookie + OUTBOX_MAX, PUBLISH_ACKED, 0, &rng);
+    assert_null(outbox_take_finished(b));
+    outbox_outcome(b, cookie, PUBLISH_ACKED, 0, &rng);
+    assert_finished(b, "1", CONEY_OK);
+}
+
+static void a_cookie_is_not_given_out_while_its_place_is_taken(void **state)
+{
+    struct outbox *b = *state;
+    struct outgoing *stuck = add(b, "stuck", 0);
+    uint64_t cookie = publish(b, stuck, GENERATION);
+    for (size_t i = 1; i < OUTBOX_MAX; i++) {
+        outbox_outcome(b, publish(b, add(b, "x", 0), GENERATION), PUBLISH_ACKED, 0, &rng);
+        assert_finished(b, "x", CONEY_OK);
+    }
+    struct outgoing *next = add(b, "next", 0);
+    assert_null(outbox_next(b, 0, true));
+    outbox_outcome(b, cookie, PUBLISH_ACKED, 0, &rng);
+    assert_ptr_equal(outbox_next(b, 0, true), next);
 }
 
 static void a_message_that_wants_a_reply_waits_for_the_queue(void **state)
@@ -228,6 +253,19 @@ static void a_refusal_with_one_in_flight_has_found_its_culprit(void **state)
     assert_finished(b, "innocent", CONEY_OK);
     assert_finished(b, "culprit", CONEY_ENOTFOUND);
     assert_int_equal(b->count, 0);
+}
+
+static void what_was_nacked_before_is_not_suspected(void **state)
+{
+    struct outbox *b = *state;
+    const struct coney_error why = {.rc = CONEY_EREFUSED, .text = "no"};
+    struct outgoing *nacked = add(b, "nacked", 0);
+    outbox_outcome(b, publish(b, nacked, GENERATION), PUBLISH_NACKED, 0, &rng);
+    struct outgoing *culprit = add(b, "culprit", 0);
+    uint64_t cookie = publish(b, culprit, GENERATION);
+    outbox_outcome(b, cookie, PUBLISH_UNKNOWN, 0, &rng);
+    outbox_refused(b, GENERATION, &why);
+    assert_finished(b, "culprit", CONEY_EREFUSED);
 }
 
 static void a_refused_last_attempt_is_a_refusal(void **state)
@@ -324,8 +362,11 @@ int main(void)
             OUTBOX_TEST(time_ends_each_message_by_what_is_known_of_it),
             OUTBOX_TEST(a_nack_after_an_unknown_end_stays_unknown),
             OUTBOX_TEST(a_confirm_that_comes_too_late_is_nobodys),
+            OUTBOX_TEST(a_confirm_is_only_for_the_cookie_it_names),
+            OUTBOX_TEST(a_cookie_is_not_given_out_while_its_place_is_taken),
             OUTBOX_TEST(a_message_that_wants_a_reply_waits_for_the_queue),
             OUTBOX_TEST(a_refusal_with_one_in_flight_has_found_its_culprit),
+            OUTBOX_TEST(what_was_nacked_before_is_not_suspected),
             OUTBOX_TEST(a_refused_last_attempt_is_a_refusal),
             OUTBOX_TEST(a_refusal_with_many_in_flight_is_narrowed_down_one_by_one),
             OUTBOX_TEST(there_is_room_for_a_bounded_number),

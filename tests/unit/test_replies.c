@@ -121,6 +121,7 @@ static void too_many_bytes_push_out_the_oldest_but_never_the_newest(void **state
     put(r, "a", "SUCCESS", "1");
     put(r, "b", "SUCCESS", large);
     assert_null(replies_take(r, "a"));
+    assert_int_equal(r->count, 1);
     put(r, "c", "SUCCESS", "3");
     assert_null(replies_take(r, "b"));
     assert_result(r, "c", CONEY_SUCCESS, "3", NULL, NULL);

@@ -82,6 +82,8 @@ static void a_delay_is_never_below_one_nor_above_the_cap(void **state)
         p.base_ms = 1;
         assert_int_equal(delay(&p, 0), 1);
         p.base_ms = 5000;
+        p.cap_ms = 0;
+        assert_int_equal(delay(&p, 5), 1);
         p.cap_ms = 3;
         for (uint64_t seed = 0; seed < 100; seed++) {
             struct rng rng;
