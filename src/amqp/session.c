@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 
+#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,6 +139,9 @@ void session_free(struct session *s)
 
 static void disconnect(struct session *s)
 {
+    if (!s->transport)
+        return;
+    assert(!s->dead_transport);
     s->dead_transport = s->transport;
     s->transport = NULL;
 }
