@@ -3,7 +3,9 @@
  * dead_letter.h - the evidence in the headers of a message that failed for good.
  *
  * Body and task headers stay as they came; what is added begins with coney- and takes at
- * most 16 KiB: the oldest history goes first, then long texts are cut.
+ * most 16 KiB: the oldest history goes first, then long texts are cut. Headers travel in
+ * one frame: of a message that came with 100 KiB and more of them less evidence is kept,
+ * and if even the core does not fit beside them, the largest headers go.
  */
 #ifndef CONEY_MESSAGE_DEAD_LETTER_H
 #define CONEY_MESSAGE_DEAD_LETTER_H

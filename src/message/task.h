@@ -126,9 +126,10 @@ struct task_again {
 
 /*
  * The message @e once more: same id, body and headers, types untouched, but for what
- * @again says, the broker's own headers (stripped) and the AMQP expiration, which is left
- * out: the expires header decides. Persistent always; the priority travels along. @out as
- * for task_encode(). CONEY_ENOMEM, CONEY_EINVAL.
+ * @again says, and what envelope_strip_broker_headers() takes away: the broker's own
+ * headers, the AMQP expiration (the expires header decides) and more. Persistent always;
+ * the priority travels along. @out as for task_encode(). CONEY_ENOMEM; CONEY_EINVAL: @e
+ * would not decode but for its body, or @again is out of range.
  */
 enum coney_rc task_encode_again(const struct envelope *e, const struct task_again *again,
         struct envelope *out, struct coney_error *err) CONEY_MUST_CHECK;
