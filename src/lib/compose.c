@@ -52,12 +52,12 @@ static enum coney_rc check(const struct coney_message *m, struct coney_error *er
 static enum coney_rc read_message(const struct coney_message *from,
         struct coney_message *to, struct coney_error *err)
 {
+    coney_message_init(to, NULL);
     if (from->size == 0 || from->size > sizeof(*to))
         return error_set(err, CONEY_EINVAL,
                 "message.size is %zu: begin with coney_message_init(), and build against "
                 "the header of this library",
                 from->size);
-    coney_message_init(to, NULL);
     memcpy(to, from, from->size);
     return check(to, err);
 }
