@@ -18,6 +18,8 @@ struct slot {
     struct heap_node node; /* at: the next tick to consider; in no heap: none to come */
     int64_t approved_us;   /* ticks up to here have passed the misfire policy */
     int64_t dropped_us;    /* first tick dropped before node.at; CLOCK_NEVER: none */
+    int64_t held_us;       /* node.at while the entry is held; CLOCK_NEVER: not held, or
+                              nothing to come */
 };
 
 struct schedule {
@@ -83,7 +85,27 @@ void schedule_seek(struct schedule *s, size_t index, int64_t watermark_us)
     struct slot *slot = &s->slots[index];
     slot->approved_us = watermark_us;
     slot->dropped_us = CLOCK_NEVER;
+    slot->held_us = CLOCK_NEVER;
     move_to(s, slot, schedule_entry_next(&s->entries[index], watermark_us));
+}
+
+void schedule_hold(struct schedule *s, size_t index)
+{
+    assert(index < s->count);
+    struct slot *slot = &s->slots[index];
+    if (!heap_has(&slot->node))
+        return;
+    slot->held_us = slot->node.at;
+    heap_remove(&s->heap, &slot->node);
+}
+
+void schedule_release(struct schedule *s, size_t index)
+{
+    assert(index < s->count);
+    struct slot *slot = &s->slots[index];
+    if (slot->held_us != CLOCK_NEVER)
+        move_to(s, slot, slot->held_us);
+    slot->held_us = CLOCK_NEVER;
 }
 
 int64_t schedule_next(const struct schedule *s)

@@ -126,8 +126,17 @@ enum coney_rc schedule_new(const struct schedule_entry *entries, size_t count,
         struct coney_error *err) CONEY_MUST_CHECK;
 void schedule_free(struct schedule *s);
 
-/* Set the watermark of the entry at @index, such as the time when it was first seen. */
+/* Set the watermark of the entry at @index, such as the time when it was first seen. Ends
+ * a hold. */
 void schedule_seek(struct schedule *s, size_t index, int64_t watermark_us);
+
+/*
+ * Give out no tick of the entry at @index until schedule_release(), for while one of them
+ * is on its way: the other entries go on. What the misfire policy has let through stays
+ * let through.
+ */
+void schedule_hold(struct schedule *s, size_t index);
+void schedule_release(struct schedule *s, size_t index);
 
 /* When to call schedule_pop() next; CLOCK_NEVER: no entry has a tick to come. */
 int64_t schedule_next(const struct schedule *s);
