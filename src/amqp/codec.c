@@ -101,7 +101,9 @@ static enum coney_rc view_integer(
         v->value.u32 = (uint32_t)integer;
         return CONEY_OK;
     case FIELD_I64:
-        v->value.i64 = integer;
+        /* As py-amqp writes it; it reads 'l' as unsigned, RabbitMQ takes either. */
+        v->kind = AMQP_FIELD_KIND_U64;
+        v->value.u64 = (uint64_t)integer;
         return CONEY_OK;
     case FIELD_TIME:
         v->value.u64 = (uint64_t)integer;

@@ -25,8 +25,7 @@ enum field_type {
     FIELD_U16 = 'u',
     FIELD_I32 = 'I',
     FIELD_U32 = 'i',
-    FIELD_I64 =
-            'l', /* 'L' is read as 'l'; integers are written as 'I' or, if larger, 'l' */
+    FIELD_I64 = 'l', /* written as 'L', read as either: see the amqp room's codec */
     FIELD_F32 = 'f',
     FIELD_F64 = 'd',
     FIELD_DECIMAL = 'D',

@@ -99,22 +99,43 @@ static bool wants_result(const struct worker *w, const struct job *j)
     return !j->policy || !j->policy->ignore_result;
 }
 
-/* A result that can't be made is not worth losing or repeating the task for. */
-static void prepare_result(struct worker *w, struct job *j, struct result *r)
+/* A value that Celery's clients could not read (a type they do not know, too large)
+ * becomes a failure that says so: the task has run, and is not worth losing or repeating
+ * for it. */
+static enum coney_rc encode_result(struct job *j, const struct result *r)
 {
     struct coney_error err;
+    enum coney_rc rc = result_encode(r, &j->result.envelope, &err);
 
+    if (rc != CONEY_EINVAL && rc != CONEY_ELIMIT)
+        return rc;
+    log_error("result can't be sent: %s; sent as a failure  task=%s id=%s", err.text,
+            job_task(j), job_id(j));
+    const struct result instead = {
+            .task_id = r->task_id,
+            .correlation_id = r->correlation_id,
+            .status = RESULT_FAILURE,
+            .exc_type = "EncodeError",
+            .exc_module = "kombu.exceptions",
+            .exc_text = err.text,
+    };
+    return result_encode(&instead, &j->result.envelope, NULL);
+}
+
+static void prepare_result(struct worker *w, struct job *j, struct result *r)
+{
     if (!wants_result(w, j))
         return;
     r->task_id = j->request->id;
     r->correlation_id = j->request->correlation_id;
-    enum coney_rc rc = result_encode(r, &j->result.envelope, &err);
+    enum coney_rc rc = encode_result(j, r);
     if (rc == CONEY_OK)
         rc = address(&j->result, OUTLET_FOREIGN, "", j->request->reply_to);
     if (rc == CONEY_OK)
         j->has_result = true;
     else
-        log_error("result lost: %s  task=%s id=%s", err.text, job_task(j), job_id(j));
+        log_error("result lost: %s  task=%s id=%s", coney_rc_name(rc), job_task(j),
+                job_id(j));
 }
 
 /* --- the end
