@@ -60,7 +60,7 @@ static void login_sends_user_password_and_everything_we_understand(void **state)
             "exchange_exchange_bindings", "publisher_confirms"};
     struct arena *a = arena_new(0);
     struct table extra = {.fields = NULL};
-    struct bytes said;
+    struct bytes said = {.data = NULL};
 
     assert_int_equal(table_set_text(&extra, a, "connection_name", "me@here"), CONEY_OK);
     f->options.client_properties = &extra;
@@ -79,7 +79,7 @@ static void login_sends_user_password_and_everything_we_understand(void **state)
 static void login_by_certificate_sends_no_name_and_no_password(void **state)
 {
     struct link_fixture *f = *state;
-    struct bytes said;
+    struct bytes said = {.data = NULL};
 
     f->options.auth = SESSION_AUTH_EXTERNAL;
     link_fixture_open(f);
@@ -93,7 +93,7 @@ static void login_by_certificate_sends_no_name_and_no_password(void **state)
 static void limits_are_the_lower_of_both_sides(void **state)
 {
     struct link_fixture *f = *state;
-    struct bytes said;
+    struct bytes said = {.data = NULL};
 
     f->options.vhost = "v";
     link_fixture_open(f);
@@ -113,7 +113,7 @@ static void limits_are_the_lower_of_both_sides(void **state)
 static void a_broker_without_limits_gets_ours(void **state)
 {
     struct link_fixture *f = *state;
-    struct bytes said;
+    struct bytes said = {.data = NULL};
 
     link_fixture_open(f);
     peer_start(&f->in, "PLAIN");
