@@ -302,6 +302,7 @@ static bool take_all_news(struct runner_proc *r, unsigned budget)
         if (rc != CONEY_OK) {
             r->board_is_broken = true;
             r->trouble = err;
+            uv_poll_stop(&r->news);
             runner_proc_kill(r, RUNNER_KILL_BROKEN);
             return true;
         }

@@ -189,6 +189,23 @@ static void a_runner_that_never_says_hello_is_killed(void **state)
     end(b);
 }
 
+static void a_runner_that_does_not_end_when_asked_to_is_killed(void **state)
+{
+    (void)state;
+    static char plugin[] = "greet-only";
+    struct bench *b = begin(plugin);
+    b->options.stop_ms = 100;
+    make_pool(b, 1);
+    wait_until(b, pool_free_count(b->pool) == 1);
+    pool_resize(b->pool, 0);
+    wait_until(b, b->warnings == 1);
+    assert_non_null(strstr(b->last_warning, "did not end when asked to"));
+    wait_until(b, count_children() == 0);
+    pool_resize(b->pool, 1);
+    wait_until(b, pool_free_count(b->pool) == 1); /* and at once: not its own fault */
+    end(b);
+}
+
 static void a_pool_recovers_once_its_runners_work_again(void **state)
 {
     (void)state;
@@ -347,6 +364,7 @@ int main(int argc, char **argv)
             cmocka_unit_test(a_runner_that_leaves_a_job_lying_is_killed),
             cmocka_unit_test(runners_that_exit_at_once_are_started_ever_more_rarely),
             cmocka_unit_test(a_runner_that_never_says_hello_is_killed),
+            cmocka_unit_test(a_runner_that_does_not_end_when_asked_to_is_killed),
             cmocka_unit_test(a_pool_recovers_once_its_runners_work_again),
             cmocka_unit_test(a_missing_runner_is_said_at_once),
             cmocka_unit_test(a_pool_survives_every_failed_allocation),

@@ -91,8 +91,19 @@ static void what_was_finished_before_the_kill_counts(void **state)
     wait_for_file(path);
     wait_until(b, r->outcomes > 0);
     assert_int_equal(r->o.kind, OUTCOME_SUCCESS);
+    assert_int_equal(pool_free_count(b->pool), 1); /* nor is the runner killed */
     test_remove_tree(dir);
     free(dir);
+    end(b);
+}
+
+static void what_was_finished_before_the_death_counts(void **state)
+{
+    (void)state;
+    struct bench *b = begin_working(1);
+    struct report *r = run(b, "finish-unheard");
+    assert_int_equal(r->o.kind, OUTCOME_SUCCESS);
+    assert_int_equal(run(b, "echo")->o.kind, OUTCOME_SUCCESS);
     end(b);
 }
 
@@ -238,6 +249,7 @@ int main(int argc, char **argv)
             cmocka_unit_test(a_soft_limit_that_is_ignored_ends_in_a_kill),
             cmocka_unit_test(a_short_limit_after_a_long_one_is_kept),
             cmocka_unit_test(what_was_finished_before_the_kill_counts),
+            cmocka_unit_test(what_was_finished_before_the_death_counts),
             cmocka_unit_test(whatever_ends_a_runner_ends_its_family),
             cmocka_unit_test(the_tail_is_the_last_eight_kibibytes),
             cmocka_unit_test(runners_that_shout_do_not_starve_the_others),

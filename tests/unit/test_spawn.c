@@ -172,8 +172,10 @@ static void it_dies_with_its_parent(void **state)
     pid_t middle = fork();
     if (middle == 0) {
         struct shell sh;
-        start(&sh, "/bin/sh", "exec sleep 600", NULL, 0);
-        if (write(ends[1], &sh.pid, sizeof(sh.pid)) != (ssize_t)sizeof(sh.pid))
+        char ready;
+        start(&sh, "/bin/sh", "echo; exec sleep 600", NULL, 0);
+        if (read(sh.output, &ready, 1) != 1 ||
+                write(ends[1], &sh.pid, sizeof(sh.pid)) != (ssize_t)sizeof(sh.pid))
             _exit(1);
         _exit(0);
     }
