@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -14,6 +16,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -378,6 +382,34 @@ static void a_descendant_that_keeps_the_pipes_open_is_not_waited_for(void **stat
     assert_int_equal(kill((pid_t)atoi(f->result), SIGKILL), 0);
 }
 
+/* Let pidfd_open() fail from now on, as on an old kernel. */
+static bool forbid_pidfd(void)
+{
+    struct sock_filter code[] = {
+            BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+            BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+            BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
+    struct sock_fprog program = {.len = sizeof(code) / sizeof(code[0]), .filter = code};
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+           prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0 &&
+           syscall(SYS_pidfd_open, getpid(), 0) < 0;
+}
+
+static void it_runs_without_pidfds_too(void **state)
+{
+    struct fixture *f = *state;
+    int status;
+    pid_t pid = fork();
+    if (pid == 0) {
+        bool well =
+                forbid_pidfd() && run(f, "sleep 0.05; echo 1")->kind == RECORD_SUCCESS;
+        _exit(well && strcmp(f->result, "1") == 0 ? 0 : 1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 /* --- the soft limit ----------------------------------------------------------------- */
 
 /* Once the command has made the file at @path: set the flag and ring, as the master. */
@@ -479,6 +511,7 @@ int main(void)
             FIXTURE(what_cannot_be_started_says_why),
             FIXTURE(malformed_arguments_start_nothing),
             FIXTURE(a_descendant_that_keeps_the_pipes_open_is_not_waited_for),
+            FIXTURE(it_runs_without_pidfds_too),
             FIXTURE(it_is_told_to_stop_at_its_soft_limit),
             FIXTURE(it_may_still_succeed_or_ask_for_a_retry_then),
             FIXTURE(it_is_told_only_once),
