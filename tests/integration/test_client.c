@@ -94,7 +94,7 @@ static void a_delay_without_levels_fails_alone(void **state)
 {
     (void)state;
     char *kept = config_path;
-    config_path = write_config("elsewhere");
+    config_path = write_config("elsewhere", "");
     struct coney_client *client = new_client(10000, count_outcome);
     struct coney_message m = message_to("coney.low"), late = message_to("coney.low");
     struct coney_error err;
@@ -237,6 +237,30 @@ static void each_thread_gets_its_own_results(void **state)
     coney_client_free(client);
 }
 
+static void an_idle_client_keeps_its_connection_and_gets_its_results(void **state)
+{
+    (void)state;
+    enum { IDLE_MS = 6000 }; /* the broker gives up after two silent heartbeats */
+    char *kept = config_path;
+    config_path = write_config("coney", "  heartbeat: 1s\n");
+    struct coney_client *client = new_client(10000, NULL);
+    struct coney_message m = message_to("coney.high");
+    struct coney_result *result = NULL;
+    char id[CONEY_ID_SIZE];
+    m.reply = CONEY_REPLY_WANTED;
+    assert_int_equal(coney_send(client, &m, id, NULL), CONEY_OK);
+    usleep(IDLE_MS * 1000);
+    /* Only now somebody answers: to the queue of a connection that must still be there.
+     */
+    peer_start("coney.high", PEER_ANSWERS);
+    assert_int_equal(coney_wait(client, id, WAIT_MS, &result, NULL), CONEY_OK);
+    coney_result_free(result);
+    peer_stop();
+    coney_client_free(client);
+    remove_file(config_path);
+    config_path = kept;
+}
+
 /* --- running ---------------------------------------------------------------------- */
 
 int main(void)
@@ -251,6 +275,9 @@ int main(void)
             cmocka_unit_test_setup(many_threads_share_a_client, empty_queues),
             cmocka_unit_test_setup(a_result_is_the_workers_answer, empty_queues),
             cmocka_unit_test(each_thread_gets_its_own_results),
+            cmocka_unit_test_setup(
+                    an_idle_client_keeps_its_connection_and_gets_its_results,
+                    empty_queues),
     };
     return cmocka_run_group_tests(tests, declare, forget);
 }

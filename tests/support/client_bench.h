@@ -42,15 +42,15 @@ static inline void broker(const char *verb, const char *arguments)
     assert_int_equal(system(command), 0);
 }
 
-static inline char *write_config(const char *prefix)
+static inline char *write_config(const char *prefix, const char *broker_keys)
 {
     char text[1024];
     snprintf(text, sizeof(text),
             "broker:\n  urls: [\"%s\"]\n  password_file: \"%s\"\n  tls: {ca: \"%s\"}\n"
-            "  prefix: %s\n"
+            "  prefix: %s\n%s"
             "tasks:\n  test.low: {queue: low, expires: 1h}\n",
             env("CONEY_BROKER_URL"), env("CONEY_BROKER_PASSWORD_FILE"), env("CONEY_CA"),
-            prefix);
+            prefix, broker_keys);
     return test_file(text);
 }
 
@@ -269,7 +269,7 @@ static inline int declare(void **state)
 {
     char command[1024];
     (void)state;
-    config_path = write_config("coney");
+    config_path = write_config("coney", "");
     snprintf(command, sizeof(command),
             "'%s/tests/topology_declare' declare '%s' >/dev/null", env("CONEY_BUILD_DIR"),
             config_path);
