@@ -89,7 +89,7 @@ static enum coney_outcome charge(struct coney_task *task, json_t *args, json_t *
 static enum coney_outcome resize(struct coney_task *task, json_t *args, json_t *kwargs)
 {
     const char *picture;
-    char *volatile row = NULL;
+    volatile char *volatile row = NULL;
     (void)kwargs;
     if (json_unpack(args, "[s]", &picture) != 0)
         return coney_reject(task, "TypeError", "resize wants the name of a picture");
