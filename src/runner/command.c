@@ -88,7 +88,7 @@ static json_t *describe(struct attempt *a, json_t *args, json_t *kwargs)
     const struct record_job *job = a->job;
     int64_t deadline_us;
     json_t *deadline = has_deadline(a, &deadline_us)
-                               ? json_real((double)(deadline_us / 1000) / 1000)
+                               ? json_real((double)deadline_us / 1e6)
                                : json_null();
     return json_pack("{s:s, s:s, s:O, s:O, s:I, s:b, s:o, s:o, s:o, s:o}", "id", job->id,
             "task", job->task, "args", args, "kwargs", kwargs, "retries",

@@ -6,7 +6,7 @@
  *
  *     {"id": "7f3a…", "task": "reports.weekly", "args": [], "kwargs": {}, "retries": 0,
  *      "redelivered": false, "queue": "coney.low", "root_id": null, "parent_id": null,
- *      "deadline": 1732110242.123}
+ *      "deadline": 1732110242.123456}
  *
  * deadline is when its first limit passes, in seconds since 1970, or null. The
  * environment is the one configured, PATH (if that has none) and:

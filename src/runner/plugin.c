@@ -45,20 +45,22 @@ static const char *load_error(const char *path)
     return why;
 }
 
-/* The exported object. The handle stays open for good. */
-static enum coney_rc open_plugin(
-        const char *path, const struct coney_plugin **out, struct coney_error *err)
+/* The exported object, or NULL. The handle stays open for good. */
+static const struct coney_plugin *open_plugin(const char *path, struct coney_error *err)
 {
-    if (path[0] != '/')
-        return error_set(err, CONEY_EINVAL, "%s: not an absolute path", path);
+    if (path[0] != '/') {
+        error_set(err, CONEY_EINVAL, "%s: not an absolute path", path);
+        return NULL;
+    }
     void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (!handle)
-        return error_set(err, CONEY_EINVAL, "%s: %s", path, load_error(path));
-    *out = dlsym(handle, "coney_plugin");
-    if (!*out)
-        return error_set(
-                err, CONEY_EINVAL, "%s: not a plugin: it has no coney_plugin", path);
-    return CONEY_OK;
+    if (!handle) {
+        error_set(err, CONEY_EINVAL, "%s: %s", path, load_error(path));
+        return NULL;
+    }
+    const struct coney_plugin *offer = dlsym(handle, "coney_plugin");
+    if (!offer)
+        error_set(err, CONEY_EINVAL, "%s: not a plugin: it has no coney_plugin", path);
+    return offer;
 }
 
 static enum coney_rc copy_offer(
@@ -122,11 +124,11 @@ static enum coney_rc add_tasks(
 
 static enum coney_rc load_plugin(struct plugins *all, struct coney_error *err)
 {
-    const struct coney_plugin *offer;
     struct plugin *p = &all->items[all->count];
-    enum coney_rc rc = open_plugin(p->path, &offer, err);
-    if (rc == CONEY_OK)
-        rc = copy_offer(p, offer, err);
+    const struct coney_plugin *offer = open_plugin(p->path, err);
+    if (!offer)
+        return CONEY_EINVAL;
+    enum coney_rc rc = copy_offer(p, offer, err);
     if (rc == CONEY_OK)
         rc = add_tasks(all, p, err);
     if (rc == CONEY_OK)

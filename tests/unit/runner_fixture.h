@@ -219,26 +219,25 @@ static inline int fixture_teardown(void **state)
     return 0;
 }
 
-#define WITH_RUNNER(test) \
-    cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
-
 /* The result is this JSON text. */
-#define assert_result(outcome, text)                                \
-    do {                                                            \
-        const struct record_outcome *got_ = (outcome);              \
-        if (got_->kind != RECORD_SUCCESS)                           \
-            fail_msg("%s: %s", got_->error_type, got_->error_text); \
-        assert_int_equal(got_->value.len, strlen(text));            \
-        assert_memory_equal(got_->value.data, text, strlen(text));  \
-    } while (0)
+static inline void assert_result(const struct record_outcome *o, const char *text)
+{
+    if (o->kind != RECORD_SUCCESS)
+        fail_msg("%s: %s", o->error_type, o->error_text);
+    assert_int_equal(o->value.len, strlen(text));
+    assert_memory_equal(o->value.data, text, strlen(text));
+}
 
 /* The outcome is an error of this kind, type and text. */
-#define assert_error(outcome, kind_, type_, text_)     \
-    do {                                               \
-        const struct record_outcome *got_ = (outcome); \
-        assert_int_equal(got_->kind, kind_);           \
-        assert_string_equal(got_->error_type, type_);  \
-        assert_string_equal(got_->error_text, text_);  \
-    } while (0)
+static inline void assert_error(const struct record_outcome *o, enum record_kind kind,
+        const char *type, const char *text)
+{
+    assert_int_equal(o->kind, kind);
+    assert_string_equal(o->error_type, type);
+    assert_string_equal(o->error_text, text);
+}
+
+#define WITH_RUNNER(test) \
+    cmocka_unit_test_setup_teardown(test, fixture_setup, fixture_teardown)
 
 #endif /* CONEY_TESTS_RUNNER_FIXTURE_H */

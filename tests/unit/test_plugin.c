@@ -190,8 +190,8 @@ static void read_all(int fd, char *text)
 static void list(struct paths *p, struct listing *l)
 {
     int out[2], err[2];
-    char name[] = "coney-runner", option[] = "--list";
-    char *runner = getenv("CONEY_RUNNER");
+    static char name[] = "coney-runner", option[] = "--list";
+    const char *runner = getenv("CONEY_RUNNER");
     assert_non_null(runner);
     p->items[0] = name;
     p->items[1] = option;
@@ -203,7 +203,8 @@ static void list(struct paths *p, struct listing *l)
     if (pid == 0) {
         dup2(out[1], STDOUT_FILENO);
         dup2(err[1], STDERR_FILENO);
-        execv(runner, p->items);
+        if (runner)
+            execv(runner, p->items);
         _exit(126);
     }
     close(out[1]);

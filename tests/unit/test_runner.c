@@ -24,6 +24,14 @@ static void a_job_runs_and_its_result_comes_back(void **state)
     assert_int_equal(o->signal, 0);
 }
 
+static void post_sum(struct runner_fixture *f, unsigned x)
+{
+    char body[64];
+    snprintf(body, sizeof(body), "[[%u, 1], {}, null]", x);
+    struct record_job job = fixture_job("demo.add", body);
+    (void)fixture_post(f, &job);
+}
+
 static void many_jobs_run_in_order_in_one_runner(void **state)
 {
     struct runner_fixture *f = *state;
@@ -31,12 +39,9 @@ static void many_jobs_run_in_order_in_one_runner(void **state)
     unsigned posted = 0, taken = 0;
     fixture_start_ready(f, "demo");
     while (taken < MANY) {
-        char body[64], sum[16];
-        while (posted < MANY && board_count(f->board) < BOARD_SLOTS) {
-            snprintf(body, sizeof(body), "[[%u, 1], {}, null]", posted++);
-            struct record_job job = fixture_job("demo.add", body);
-            (void)fixture_post(f, &job);
-        }
+        char sum[16];
+        while (posted < MANY && board_count(f->board) < BOARD_SLOTS)
+            post_sum(f, posted++);
         snprintf(sum, sizeof(sum), "%u", ++taken);
         assert_result(&fixture_await(f, BOARD_OUTCOME)->outcome, sum);
     }
