@@ -111,10 +111,10 @@ static bool is_orphan(pid_t pid, pid_t session, const pid_t *known, size_t count
 
 static void put_down(pid_t pid)
 {
-    /* Its group first: a child it forks this moment is in it and dies too. The group is
-     * never one of ours, which are all in sessions that it can't join. */
+    /* Its group first: a child it forks this moment is in it and dies too. It can't have
+     * joined ours from another session; but that mistake would be our last. */
     pid_t group = getpgid(pid);
-    if (group > 1)
+    if (group > 1 && group != getpgrp())
         kill(-group, SIGKILL);
     kill(pid, SIGKILL);
     (void)waitpid(pid, NULL, WNOHANG);

@@ -201,8 +201,10 @@ static void a_runner_that_does_not_end_when_asked_to_is_killed(void **state)
     wait_until(b, b->warnings == 1);
     assert_non_null(strstr(b->last_warning, "did not end when asked to"));
     wait_until(b, count_children() == 0);
+    int64_t before_ms = clock_mono_ms();
     pool_resize(b->pool, 1);
-    wait_until(b, pool_free_count(b->pool) == 1); /* and at once: not its own fault */
+    wait_until(b, pool_free_count(b->pool) == 1);
+    assert_in_range(clock_mono_ms() - before_ms, 0, 900); /* nothing is throttled */
     end(b);
 }
 
@@ -307,6 +309,22 @@ static void a_pool_grows_at_once_and_shrinks_as_jobs_end(void **state)
     end(b);
 }
 
+static void a_runner_too_many_goes_after_its_job(void **state)
+{
+    (void)state;
+    struct bench *b = begin_working(2);
+    b->policy.soft_time_limit_ms = 100;
+    struct report *first = assign(b, "soft");
+    struct report *second = assign(b, "soft");
+    pool_resize(b->pool, 1);
+    wait_until(b, first->outcomes + second->outcomes == 2);
+    assert_int_equal(first->o.kind, OUTCOME_FAIL);
+    assert_int_equal(second->o.kind, OUTCOME_FAIL);
+    wait_until(b, count_children() == 1);
+    assert_int_equal(pool_free_count(b->pool), 1);
+    end(b);
+}
+
 static void reloads_under_load_lose_no_job(void **state)
 {
     (void)state;
@@ -371,6 +389,7 @@ int main(int argc, char **argv)
             cmocka_unit_test(a_runner_is_replaced_after_its_number_of_tasks),
             cmocka_unit_test(a_runner_above_its_memory_is_replaced_after_the_task),
             cmocka_unit_test(a_pool_grows_at_once_and_shrinks_as_jobs_end),
+            cmocka_unit_test(a_runner_too_many_goes_after_its_job),
             cmocka_unit_test(reloads_under_load_lose_no_job),
             cmocka_unit_test(a_reload_waits_for_the_running_job),
             cmocka_unit_test(a_hundred_runners_work),
