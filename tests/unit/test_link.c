@@ -334,7 +334,7 @@ static void content_out_of_order_ends_the_link(void **state)
         if (mistake == 2) /* a body without a header */
             peer_frame(&f.in, 3, n, "body", 4);
         if (mistake == 3) /* a method in the middle */
-            peer_method(&f.in, n, 60, 80, "qo", (uint64_t)1, 0u);
+            peer_method(&f.in, n, 60, 30, "so", "tag", 1u);
         if (mistake == 4 || mistake == 5)
             peer_header(&f.in, n, 3, NULL);
         if (mistake == 4) /* more body than announced */

@@ -5,6 +5,7 @@
  */
 #include "session_fixture.h"
 
+#include <fcntl.h>
 #include <semaphore.h>
 
 /* --- brokers --------------------------------------------------------------------------
@@ -85,6 +86,24 @@ static void a_lost_connection_comes_back_with_backoff(void **state)
         assert_int_equal(ev.error.rc, CONEY_ECLOSED);
         assert_in_range(ev.retry_ms, i == 0 ? 10 : 20, 50);
     }
+}
+
+/* Closed earlier, it would stay registered with epoll as long as a forked child has it.
+ */
+static void a_descriptor_is_closed_only_after_its_poller_could_let_go(void **state)
+{
+    struct fixture *f = *state;
+
+    serve(f, log_in_and_hang_up);
+    open_session(f);
+    await(f, SESSION_UP);
+    int fd = session_fd(f->session);
+    await(f, SESSION_DOWN);
+    assert_int_equal(session_fd(f->session), -1);
+    assert_true(fcntl(fd, F_GETFD) >= 0);
+    assert_int_equal(session_deadline_ms(f->session), 0);
+    session_step(f->session, 0, clock_mono_ms());
+    assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
 static void a_channel_of_an_earlier_connection_reaches_nothing(void **state)
@@ -259,6 +278,7 @@ int main(void)
             TEST(urls_are_tried_in_turn),
             TEST(once_means_every_url_once),
             TEST(a_lost_connection_comes_back_with_backoff),
+            TEST(a_descriptor_is_closed_only_after_its_poller_could_let_go),
             TEST(a_channel_of_an_earlier_connection_reaches_nothing),
             TEST(a_connection_that_breaks_off_leaves_publishes_unknown),
             TEST(silence_under_the_test_clock_ends_the_connection),
