@@ -353,7 +353,7 @@ static void a_single_byte_ends_a_silence(void **state)
     link_fixture_log_in(f);
     for (int i = 0; i < 7; i++) {
         f->now_ms += 29999;
-        link_fixture_feed(f, "\10\0\0\0\0\0\0\316" + i, 1);
+        link_fixture_feed(f, &"\10\0\0\0\0\0\0\316"[i], 1);
         link_tick(f->link, f->now_ms);
         assert_int_equal(link_phase(f->link), LINK_UP);
     }
