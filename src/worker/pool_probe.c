@@ -157,7 +157,8 @@ static enum coney_rc start(struct probe *p, struct coney_error *err)
             .argv = p->launch.argv,
             .environ = p->launch.environ,
             .output_fd = output[1],
-            .error_fd = error[1]};
+            .error_fd = error[1],
+            .session = SPAWN_OUR_SESSION}; /* or a sweep of the pool would take it */
     rc = spawn_program(&s, &p->pid, err);
 out:
     close_fd(&output[1]);
@@ -222,14 +223,23 @@ static enum coney_rc listen_to(struct probe *p, struct coney_error *err)
     }
 }
 
-/* Kill what is left of it and reap it all; @known are children that others have. */
-static void bury(struct probe *p, int *status, pid_t *known, size_t count)
+/* Kill what is left of it and reap it. What a plugin has sent into a session of its own
+ * is for the pool's next sweep; one from here might take a runner started meanwhile. */
+static void bury(struct probe *p, int *status)
 {
     descendants_kill_group(p->pid);
-    for (int i = 0; i < FAREWELL_MS && waitpid(p->pid, status, WNOHANG) == 0; i++)
-        poll(NULL, 0, 1);
-    for (int i = 0; i < FAREWELL_MS && descendants_sweep(known, count) > 0; i++)
-        poll(NULL, 0, 1);
+    for (int i = 0; i < FAREWELL_MS;) {
+        int how;
+        pid_t ended = waitpid(-p->pid, &how, WNOHANG); /* any of its group */
+        if (ended < 0)
+            break;
+        if (ended == p->pid)
+            *status = how;
+        if (ended == 0) {
+            poll(NULL, 0, 1);
+            i++;
+        }
+    }
 }
 
 /* --- the verdict -------------------------------------------------------------------- */
@@ -276,8 +286,6 @@ enum coney_rc pool_probe(const char *runner_path, const struct string_list *plug
 {
     struct probe p;
     int status = 0;
-    pid_t *known = NULL;
-    size_t known_count = 0;
 
     probe_init(&p);
     enum coney_rc rc = launch_init(&p.launch, runner_path, err);
@@ -289,14 +297,12 @@ enum coney_rc pool_probe(const char *runner_path, const struct string_list *plug
     }
     rc = descendants_adopt(err);
     if (rc == CONEY_OK)
-        rc = descendants_list(&known, &known_count, err);
-    if (rc == CONEY_OK)
         rc = start(&p, err);
     if (rc != CONEY_OK)
         goto out;
 
     rc = listen_to(&p, err);
-    bury(&p, &status, known, known_count);
+    bury(&p, &status);
     if (rc == CONEY_OK)
         rc = judge(&p, status, plugins, err);
     if (rc == CONEY_OK)
@@ -306,6 +312,5 @@ out:
     close_fd(&p.error_fd);
     buffer_fini(&p.listing);
     launch_fini(&p.launch);
-    free(known);
     return rc;
 }

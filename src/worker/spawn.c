@@ -67,6 +67,17 @@ static int arrange_fds(const struct spawn *s, int error_fd, int *program)
     return 0;
 }
 
+static int become_leader(enum spawn_session session)
+{
+    switch (session) {
+    case SPAWN_OWN_SESSION:
+        return setsid() < 0 ? -1 : 0;
+    case SPAWN_OUR_SESSION:
+        return setpgid(0, 0);
+    }
+    return -1;
+}
+
 static _Noreturn void become_program(const struct spawn *s, pid_t parent)
 {
     int program = -1;
@@ -74,7 +85,7 @@ static _Noreturn void become_program(const struct spawn *s, pid_t parent)
     if (error_fd < 0)
         give_up(s->error_fd, "cannot start the runner");
 
-    if (setsid() < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
+    if (become_leader(s->session) < 0 || prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 ||
             prctl(PR_SET_CHILD_SUBREAPER, 1L) < 0 ||
             arrange_fds(s, error_fd, &program) < 0)
         give_up(error_fd, "cannot start the runner");

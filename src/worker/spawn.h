@@ -2,9 +2,10 @@
 /*
  * spawn.h - start a program by descriptor, with nothing of ours but what is named here.
  *
- * The child leads a session and a process group of its own, dies with its parent, and is
- * the parent of whatever its descendants leave behind (PR_SET_CHILD_SUBREAPER), so that
- * all it starts can be found under it while it lives and under us when it is dead.
+ * The child leads a process group of its own and, if wanted, a session, dies with its
+ * parent, and is the parent of whatever its descendants leave behind
+ * (PR_SET_CHILD_SUBREAPER), so that all it starts can be found under it while it lives
+ * and under us when it is dead.
  */
 #ifndef CONEY_WORKER_SPAWN_H
 #define CONEY_WORKER_SPAWN_H
@@ -16,6 +17,10 @@
 
 enum { SPAWN_FIRST_FD = 3, SPAWN_FDS_MAX = 8 };
 
+/* A child in a session of its own is a runner's business: descendants_sweep() may take
+ * it. One in our session is left alone by a sweep that does not know it. */
+enum spawn_session { SPAWN_OWN_SESSION, SPAWN_OUR_SESSION };
+
 struct spawn {
     int program_fd;       /* executed; an upgrade of the file doesn't reach it */
     char *const *argv;    /* NULL ends it */
@@ -24,6 +29,7 @@ struct spawn {
     size_t fd_count;      /* at most SPAWN_FDS_MAX */
     int output_fd;        /* its standard output; standard input is empty */
     int error_fd;         /* its standard error; may be the same */
+    enum spawn_session session;
 };
 
 /*
