@@ -446,6 +446,7 @@ enum coney_rc pool_new(uv_loop_t *loop, const struct pool_options *options,
 
     p->template = make_template(p, options);
     uv_signal_start(&p->child_signal, on_child, SIGCHLD);
+    sweep_soon(p); /* what a probe may have left */
     fill(p);
     *out = p;
     p = NULL;

@@ -224,6 +224,22 @@ static void a_pool_recovers_once_its_runners_work_again(void **state)
     end(b);
 }
 
+static void what_was_left_before_the_pool_is_swept_too(void **state)
+{
+    (void)state;
+    static char plugin[] = "work";
+    struct bench *b = begin(plugin);
+    pid_t child = fork();
+    if (child == 0) {
+        setsid();
+        do_nothing_for_ever();
+    }
+    wait_until(b, getsid(child) == child);
+    make_pool(b, 0);
+    wait_until(b, count_children() == 0);
+    end(b);
+}
+
 static void a_missing_runner_is_said_at_once(void **state)
 {
     (void)state;
@@ -384,6 +400,7 @@ int main(int argc, char **argv)
             cmocka_unit_test(a_runner_that_never_says_hello_is_killed),
             cmocka_unit_test(a_runner_that_does_not_end_when_asked_to_is_killed),
             cmocka_unit_test(a_pool_recovers_once_its_runners_work_again),
+            cmocka_unit_test(what_was_left_before_the_pool_is_swept_too),
             cmocka_unit_test(a_missing_runner_is_said_at_once),
             cmocka_unit_test(a_pool_survives_every_failed_allocation),
             cmocka_unit_test(a_runner_is_replaced_after_its_number_of_tasks),
