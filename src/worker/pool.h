@@ -102,13 +102,18 @@ struct offered_tasks {
     size_t count;
 };
 
+/* Whether this process has runners: then what a plugin leaves behind is for the pool's
+ * next sweep, for one of the probe's own might take a runner started meanwhile. */
+enum probe_time { PROBE_BEFORE_POOL, PROBE_BESIDE_POOL };
+
 /*
  * Load the plugins in a short-lived runner and list what they offer: the master runs no
  * task code, not even a constructor. Blocks for at most 30 s. CONEY_EINVAL: a plugin
  * doesn't load; text has its path and the reason. CONEY_EIO: no runner.
  */
 enum coney_rc pool_probe(const char *runner_path, const struct string_list *plugins,
-        struct offered_tasks *out, struct coney_error *err) CONEY_MUST_CHECK;
+        enum probe_time when, struct offered_tasks *out,
+        struct coney_error *err) CONEY_MUST_CHECK;
 void offered_tasks_fini(struct offered_tasks *t);
 
 /*

@@ -223,9 +223,8 @@ static enum coney_rc listen_to(struct probe *p, struct coney_error *err)
     }
 }
 
-/* Kill what is left of it and reap it. What a plugin has sent into a session of its own
- * is for the pool's next sweep; one from here might take a runner started meanwhile. */
-static void bury(struct probe *p, int *status)
+/* Kill what is left of it and reap it, and what fled its group too if that is safe. */
+static void bury(struct probe *p, enum probe_time when, int *status)
 {
     descendants_kill_group(p->pid);
     for (int i = 0; i < FAREWELL_MS;) {
@@ -239,6 +238,11 @@ static void bury(struct probe *p, int *status)
             poll(NULL, 0, 1);
             i++;
         }
+    }
+    for (int i = 0; when == PROBE_BEFORE_POOL && i < FAREWELL_MS; i++) {
+        if (descendants_sweep(NULL, 0) == 0)
+            break;
+        poll(NULL, 0, 1);
     }
 }
 
@@ -282,7 +286,7 @@ static enum coney_rc judge(const struct probe *p, int status,
 }
 
 enum coney_rc pool_probe(const char *runner_path, const struct string_list *plugins,
-        struct offered_tasks *out, struct coney_error *err)
+        enum probe_time when, struct offered_tasks *out, struct coney_error *err)
 {
     struct probe p;
     int status = 0;
@@ -302,7 +306,7 @@ enum coney_rc pool_probe(const char *runner_path, const struct string_list *plug
         goto out;
 
     rc = listen_to(&p, err);
-    bury(&p, &status);
+    bury(&p, when, &status);
     if (rc == CONEY_OK)
         rc = judge(&p, status, plugins, err);
     if (rc == CONEY_OK)

@@ -21,6 +21,7 @@ struct reload {
     struct mistakes mistakes;
     struct coney_error error;
     enum coney_rc rc;
+    bool again; /* asked for once more meanwhile */
 };
 
 /* --- comparing
@@ -159,8 +160,10 @@ static void apply(struct worker *w, struct settings *s)
 static void load(uv_work_t *work)
 {
     struct reload *r = work->data;
-    r->rc = settings_load(r->worker->config_path, r->worker->runner_path, &r->settings,
-            &r->mistakes, &r->error);
+    const struct settings_source from = {.config_path = r->worker->config_path,
+            .runner_path = r->worker->runner_path,
+            .when = PROBE_BESIDE_POOL};
+    r->rc = settings_load(&from, &r->settings, &r->mistakes, &r->error);
 }
 
 static void log_mistakes(const struct reload *r)
@@ -188,6 +191,8 @@ static void after_load(uv_work_t *work, int status)
         log_mistakes(r);
     }
     (void)sd_notify(0, "READY=1");
+    if (r->again)
+        reload_begin(w);
     settings_unref(r->settings);
     mistakes_fini(&r->mistakes);
     free(r);
@@ -195,8 +200,12 @@ static void after_load(uv_work_t *work, int status)
 
 void reload_begin(struct worker *w)
 {
-    if (w->reload || w->phase >= WORKER_DRAINING)
+    if (w->phase >= WORKER_DRAINING)
         return;
+    if (w->reload) {
+        w->reload->again = true; /* what it has read may be older than this signal */
+        return;
+    }
     if (!connect_has_room(w)) {
         log_error("reload refused: too many connections of earlier reloads still drain");
         return;

@@ -15,8 +15,8 @@ static int compare_offers(const void *a, const void *b)
             ((const struct offered_task *)b)->name);
 }
 
-enum coney_rc settings_load(const char *path, const char *runner_path,
-        struct settings **out, struct mistakes *mistakes, struct coney_error *err)
+enum coney_rc settings_load(const struct settings_source *from, struct settings **out,
+        struct mistakes *mistakes, struct coney_error *err)
 {
     enum coney_rc rc;
     struct settings *s = calloc(1, sizeof(*s));
@@ -25,11 +25,12 @@ enum coney_rc settings_load(const char *path, const char *runner_path,
     if (!s)
         return error_set_nomem(err);
     s->refs = 1;
-    rc = config_load(path, &s->config, mistakes, err);
+    rc = config_load(from->config_path, &s->config, mistakes, err);
     if (rc == CONEY_OK)
         rc = topology_new(s->config, TOPOLOGY_TASKS, &s->topology, err);
     if (rc == CONEY_OK)
-        rc = pool_probe(runner_path, &s->config->worker.plugins, &s->offered, err);
+        rc = pool_probe(from->runner_path, &s->config->worker.plugins, from->when,
+                &s->offered, err);
     if (rc == CONEY_OK) {
         if (s->offered.count > 1)
             qsort(s->offered.items, s->offered.count, sizeof(*s->offered.items),

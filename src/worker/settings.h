@@ -25,14 +25,18 @@ struct limits {
     int64_t hard_ms;
 };
 
+struct settings_source {
+    const char *config_path; /* NULL: the usual places */
+    const char *runner_path; /* to probe the plugins with */
+    enum probe_time when;
+};
+
 /*
- * Load the configuration at @path (NULL: the usual places), probe the plugins and build
- * the topology. With one reference, the caller's. Mistakes are collected as by
- * config_load().
+ * Load the configuration, probe the plugins and build the topology. With one reference,
+ * the caller's. Mistakes are collected as by config_load().
  */
-enum coney_rc settings_load(const char *path, const char *runner_path,
-        struct settings **out, struct mistakes *mistakes,
-        struct coney_error *err) CONEY_MUST_CHECK;
+enum coney_rc settings_load(const struct settings_source *from, struct settings **out,
+        struct mistakes *mistakes, struct coney_error *err) CONEY_MUST_CHECK;
 struct settings *settings_ref(struct settings *s);
 /* NULL is ignored. */
 void settings_unref(struct settings *s);

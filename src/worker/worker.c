@@ -404,9 +404,12 @@ int worker_run(const struct worker_options *options)
     w->config_path = options->config_path;
     w->runner_path = find_runner(options->runner_path);
     (void)signal(SIGPIPE, SIG_IGN);
-    enum coney_rc rc = w->runner_path ? settings_load(w->config_path, w->runner_path,
-                                                &w->settings, &mistakes, &err)
-                                      : error_set_nomem(&err);
+    const struct settings_source from = {.config_path = w->config_path,
+            .runner_path = w->runner_path,
+            .when = PROBE_BEFORE_POOL};
+    enum coney_rc rc = w->runner_path
+                               ? settings_load(&from, &w->settings, &mistakes, &err)
+                               : error_set_nomem(&err);
     if (rc != CONEY_OK) {
         print_mistakes(&mistakes, &err);
         free(w->runner_path);

@@ -30,7 +30,7 @@ static enum coney_rc probe(const char *first, const char *second)
     snprintf(paths[0], sizeof(paths[0]), "%s/%s.so", dir, first);
     snprintf(paths[1], sizeof(paths[1]), "%s/%s.so", dir, second ? second : "");
     struct string_list plugins = {items, second ? 2 : 1};
-    enum coney_rc rc = pool_probe(runner, &plugins, &offered, &reason);
+    enum coney_rc rc = pool_probe(runner, &plugins, PROBE_BEFORE_POOL, &offered, &reason);
     assert_int_equal(descendants_list(&pids, &count, NULL), CONEY_OK);
     assert_int_equal(count, 0);
     free(pids);
@@ -69,8 +69,9 @@ static void without_plugins_nothing_is_offered(void **state)
 {
     (void)state;
     struct string_list none = {NULL, 0};
-    assert_int_equal(
-            pool_probe(setting("CONEY_RUNNER"), &none, &offered, &reason), CONEY_OK);
+    assert_int_equal(pool_probe(setting("CONEY_RUNNER"), &none, PROBE_BEFORE_POOL,
+                             &offered, &reason),
+            CONEY_OK);
     assert_int_equal(offered.count, 0);
     offered_tasks_fini(&offered);
 }
@@ -101,12 +102,16 @@ static void a_runner_that_cannot_be_started_is_named(void **state)
 {
     (void)state;
     struct string_list none = {NULL, 0};
-    assert_int_equal(
-            pool_probe("/nonexistent/runner", &none, &offered, &reason), CONEY_EIO);
+    assert_int_equal(pool_probe("/nonexistent/runner", &none, PROBE_BEFORE_POOL, &offered,
+                             &reason),
+            CONEY_EIO);
     assert_non_null(strstr(reason.text, "/nonexistent/runner"));
-    assert_int_equal(pool_probe("/bin/true", &none, &offered, &reason), CONEY_EIO);
+    assert_int_equal(pool_probe("/bin/true", &none, PROBE_BEFORE_POOL, &offered, &reason),
+            CONEY_EIO);
     assert_non_null(strstr(reason.text, "the runner's list of tasks"));
-    assert_int_equal(pool_probe("/bin/false", &none, &offered, &reason), CONEY_EIO);
+    assert_int_equal(
+            pool_probe("/bin/false", &none, PROBE_BEFORE_POOL, &offered, &reason),
+            CONEY_EIO);
     assert_non_null(strstr(reason.text, "exited with status 1"));
 }
 
