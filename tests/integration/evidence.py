@@ -59,9 +59,8 @@ def hard_limit_takes_the_whole_family(producer, marker):
 
 
 def malformed_message_keeps_its_body(producer):
-    producer.producer.publish(b"\x00not json\xff", exchange="", routing_key="coney.high",
-                              content_type="application/json", content_encoding="utf-8",
-                              headers={"task": "demo.add", "id": "m-1"}, delivery_mode=2)
+    producer.publish("coney.high", b"\x00not json\xff",
+                     headers={"task": "demo.add", "id": "m-1"})
     found, headers = dead_letter("malformed")
     payload = found["payload"]
     if found["payload_encoding"] == "base64":

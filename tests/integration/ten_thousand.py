@@ -50,11 +50,16 @@ def main():
                 classes = ["coney.high", "coney.default", "coney.low"]
                 for n in range(TASKS):
                     producer.send(classes[n % 3], "ledger.work", [path, seed, n, PERCENT])
+                producer.confirm()
             expected = [foretell(seed, n) for n in range(TASKS)]
             total = sum(attempts for attempts, _ in expected)
             dead = {n for n, (_, good) in enumerate(expected) if not good}
-            coneytest.wait_for(lambda: len(coneytest.ledger(path)) >= total,
-                               f"{total} attempts in the ledger", 240, 0.5)
+            try:
+                coneytest.wait_for(lambda: len(coneytest.ledger(path)) >= total,
+                                   f"{total} attempts in the ledger", 240, 0.5)
+            except AssertionError:
+                print("left:", coneytest.busy_queues(), len(coneytest.ledger(path)))
+                raise
             coneytest.wait_for(lambda: not coneytest.busy_queues(), "empty queues", 60, 0.5)
             assert worker.stop() == 0
 

@@ -219,25 +219,49 @@ def ledger(path):
 
 
 class Producer:
-    """Sends tasks in bulk as a Celery client would, through kombu and without TLS."""
+    """Sends tasks in bulk as a Celery client would, through kombu and without TLS; what it
+    has sent is safe once confirm() returns, or at the end of the `with`."""
 
     def __enter__(self):
         import kombu
         self.connection = kombu.Connection(ENV["CONEY_BROKER_PLAIN_AUTH_URL"])
-        self.producer = self.connection.Producer()
+        channel = self.connection.default_channel
+        self.producer = kombu.Producer(channel)
+        self.sent = 0
+        self.unconfirmed = set()
+        channel.confirm_select()
+        channel.events["basic_ack"].add(self.on_ack)
         return self
 
-    def __exit__(self, *exc):
+    def __exit__(self, kind, value, trace):
+        if kind is None:
+            self.confirm()
         self.connection.release()
+
+    def on_ack(self, tag, multiple):
+        done = {t for t in self.unconfirmed if t <= tag} if multiple else {tag}
+        self.unconfirmed -= done
+
+    def confirm(self):
+        """Wait until the broker has taken everything."""
+        while self.unconfirmed:
+            self.connection.drain_events(timeout=60)
+
+    def publish(self, queue, body, **properties):
+        """Publish these very bytes."""
+        if len(self.unconfirmed) >= 500:
+            self.confirm()
+        self.sent += 1
+        self.unconfirmed.add(self.sent)
+        self.producer.publish(body, exchange="", routing_key=queue,
+                              content_type="application/json", content_encoding="utf-8",
+                              delivery_mode=2, **properties)
 
     def send(self, queue, task, args, kwargs=None, properties=None, **headers):
         """Publish one task and return its id; headers override Celery's."""
         identifier = headers.pop("id", None) or str(uuid.uuid4())
-        self.producer.publish(
-            json.dumps([args, kwargs or {}, {}]), exchange="", routing_key=queue,
-            content_type="application/json", content_encoding="utf-8", delivery_mode=2,
-            correlation_id=identifier,
-            headers={"task": task, "id": identifier, "lang": "py", "retries": 0,
-                     "timelimit": [None, None], **headers},
-            **(properties or {}))
+        self.publish(queue, json.dumps([args, kwargs or {}, {}]), correlation_id=identifier,
+                     headers={"task": task, "id": identifier, "lang": "py", "retries": 0,
+                              "timelimit": [None, None], **headers},
+                     **(properties or {}))
         return identifier
