@@ -21,7 +21,8 @@ enum {
 struct writing {
     bool is_out;
     bool is_confirmed;
-    uint64_t tag; /* 0: has not come to us yet */
+    bool is_outdated; /* a token has come since that it does not take into account */
+    uint64_t tag;     /* 0: has not come to us yet */
     struct token_rank rank;
     int64_t since_ms;
     char id[LEADER_ID_SIZE];
@@ -98,14 +99,6 @@ static void push_ack(struct leader *l, uint64_t tag)
     l->acks[l->ack_count++] = tag;
 }
 
-/* The rank that another token must beat. */
-static struct token_rank top_rank(const struct leader *l)
-{
-    if (l->writing.is_out && token_rank_compare(l->writing.rank, l->held_rank) > 0)
-        return l->writing.rank;
-    return l->held_rank;
-}
-
 /* Begin, or begin again, to lead from where @t left off. */
 static void take(struct leader *l, const struct token *t, uint64_t tag,
         const struct leader_moment *moment)
@@ -114,6 +107,7 @@ static void take(struct leader *l, const struct token *t, uint64_t tag,
         push_ack(l, l->held_tag);
     l->held_tag = tag;
     l->held_rank = t->rank;
+    l->writing.is_outdated = true;
     if (token_rank_compare(t->rank, l->known) > 0)
         l->known = t->rank;
     l->known = (struct token_rank){.epoch = l->known.epoch + 1};
@@ -135,15 +129,27 @@ static void finish_writing(struct leader *l)
         return;
     w->is_out = false;
     agenda_saved(l->agenda);
-    if (token_rank_compare(w->rank, l->held_rank) < 0) {
-        push_ack(l, w->tag); /* a greater one came while ours was on its way */
+    if (w->is_outdated) {
+        push_ack(l, w->tag);
         return;
     }
     push_ack(l, l->held_tag);
     l->held_tag = w->tag;
     l->held_rank = w->rank;
-    if (l->state == LEADER_TAKING && !l->wants_write)
-        l->state = LEADER_LEADING;
+    l->state = LEADER_LEADING;
+}
+
+/* A token beside the one we hold. Until we lead, it may know more than that one; once we
+ * do, every one from before our time has come, and ours are the greatest. */
+static void compare(struct leader *l, const struct token *t, uint64_t tag,
+        const struct leader_moment *moment)
+{
+    if (l->state == LEADER_TAKING && token_rank_compare(t->rank, l->held_rank) > 0)
+        take(l, t, tag, moment);
+    else if (l->state == LEADER_LEADING && token_rank_compare(t->rank, l->known) > 0)
+        l->resigning = "another beat has led meanwhile";
+    else
+        push_ack(l, tag);
 }
 
 enum coney_rc leader_receive(struct leader *l, uint64_t tag, const char *message_id,
@@ -160,14 +166,10 @@ enum coney_rc leader_receive(struct leader *l, uint64_t tag, const char *message
     enum coney_rc rc = token_decode(body, &t, err);
     if (rc != CONEY_OK)
         return rc;
-    if (!has_token(l))
-        take(l, t, tag, moment);
-    else if (token_rank_compare(t->rank, top_rank(l)) <= 0)
-        push_ack(l, tag);
-    else if (l->state == LEADER_TAKING)
-        take(l, t, tag, moment);
+    if (has_token(l))
+        compare(l, t, tag, moment);
     else
-        l->resigning = "another beat has led meanwhile";
+        take(l, t, tag, moment);
     token_free(t);
     return CONEY_OK;
 }
@@ -332,6 +334,7 @@ static void write_token(
     l->written_ms = moment->now_ms;
     l->writing.is_out = true;
     l->writing.is_confirmed = false;
+    l->writing.is_outdated = false;
     l->writing.tag = 0;
     l->writing.rank = rank;
     l->writing.since_ms = moment->now_ms;

@@ -323,6 +323,36 @@ static void a_small_step_back_neither_repeats_nor_loses(void **state)
     publish(f, MIDNIGHT + 5 * SECOND_US, 0, MIDNIGHT + 4 * SECOND_US);
 }
 
+static void small_steps_back_add_up(void **state)
+{
+    struct fixture *f = *state;
+    begin(f->agenda, MIDNIGHT + 2 * HOUR_US);
+    assert_false(is_due(f, MIDNIGHT + 2 * HOUR_US));
+    assert_false(agenda_rewind(f->agenda, MIDNIGHT + HOUR_US + HOUR_US / 3));
+    assert_false(is_due(f, MIDNIGHT + HOUR_US + HOUR_US / 3));
+    assert_true(agenda_rewind(f->agenda, MIDNIGHT + HOUR_US / 2));
+    publish(f, MIDNIGHT + HOUR_US / 2 + SECOND_US, 0, MIDNIGHT + HOUR_US / 2 + SECOND_US);
+}
+
+static void a_host_whose_clock_is_behind_forgets_no_mark(void **state)
+{
+    struct fixture *f = *state;
+    const int64_t ten_us = MIDNIGHT + 10 * SECOND_US;
+
+    begin(f->agenda, ten_us - SECOND_US);
+    publish(f, ten_us, 0, ten_us);
+    store(f);
+    for (int i = 0; i < 2; i++) { /* from one such host to another */
+        struct agenda *next = successor(f, ten_us - 500000);
+        agenda_free(f->agenda);
+        f->agenda = next;
+        assert_false(is_due(f, ten_us - 400000));
+    }
+    assert_true(is_due(f, ten_us));
+    assert_int_equal(f->tick.index, 1); /* which was not published */
+    assert_false(is_due(f, ten_us));
+}
+
 static void a_mark_of_the_far_future_is_not_believed(void **state)
 {
     struct fixture *f = *state;
@@ -371,6 +401,8 @@ int main(void)
             TEST(success_ends_the_growing_of_pauses),
             TEST(a_clock_set_back_far_does_not_stop_the_schedule),
             TEST(a_small_step_back_neither_repeats_nor_loses),
+            TEST(small_steps_back_add_up),
+            TEST(a_host_whose_clock_is_behind_forgets_no_mark),
             TEST(a_mark_of_the_far_future_is_not_believed),
             TEST(every_allocation_may_fail),
     };

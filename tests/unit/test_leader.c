@@ -232,6 +232,26 @@ static void a_greater_token_that_comes_while_taking_over_is_what_counts(void **s
     expect(f, LEADER_LEAD);
 }
 
+/* Its writer died before it could ack the one before: the same state, but for a tick. */
+static void of_two_tokens_left_by_one_leader_the_later_counts(void **state)
+{
+    struct fixture *f = *state;
+    leader_opened(f->leader, false, f->now.now_ms);
+    deliver_foreign(f, 4, 9);
+    expect(f, LEADER_WRITE);
+    deliver_foreign(f, 4, 10);
+    expect(f, LEADER_ACK);
+    assert_true(f->action.tag == 1);
+    leader_wrote(f->leader, PUBLISH_ACKED, f->now.now_ms);
+    deliver_own(f);
+    expect(f, LEADER_ACK);
+    assert_true(f->action.tag == 3); /* made from 4, 9: outdated */
+    complete_write(f);
+    expect(f, LEADER_ACK);
+    assert_true(f->action.tag == 2);
+    expect(f, LEADER_LEAD);
+}
+
 static void a_lesser_token_is_acked_and_changes_nothing(void **state)
 {
     struct fixture *f = *state;
@@ -473,6 +493,18 @@ static void under_an_alarm_nothing_is_published_and_no_confirm_is_missing(void *
     assert_int_not_equal(act(f), LEADER_RESIGN);
 }
 
+static void a_tick_that_falls_due_under_an_alarm_waits(void **state)
+{
+    struct fixture *f = *state;
+    come_to_lead(f);
+    leader_block(f->leader, true, f->now.now_ms);
+    pass(f, 1000);
+    expect(f, LEADER_WAIT);
+    assert_true(leader_wait_ms(f->leader, &f->now) > 0);
+    leader_block(f->leader, false, f->now.now_ms);
+    expect(f, LEADER_PUBLISH);
+}
+
 static void outcomes_of_a_lost_channel_are_of_no_concern(void **state)
 {
     struct fixture *f = *state;
@@ -542,6 +574,7 @@ int main(void)
             TEST(nothing_is_published_before_the_new_epoch_is_both_confirmed_and_back),
             TEST(the_confirm_may_come_after_the_token),
             TEST(a_greater_token_that_comes_while_taking_over_is_what_counts),
+            TEST(of_two_tokens_left_by_one_leader_the_later_counts),
             TEST(a_lesser_token_is_acked_and_changes_nothing),
             TEST(a_leader_that_meets_a_greater_token_resigns),
             TEST(what_cannot_be_read_is_left_to_the_owner),
@@ -558,6 +591,7 @@ int main(void)
             TEST(standing_still_makes_it_resign_before_it_publishes),
             TEST(a_token_that_is_not_confirmed_makes_it_resign),
             TEST(under_an_alarm_nothing_is_published_and_no_confirm_is_missing),
+            TEST(a_tick_that_falls_due_under_an_alarm_waits),
             TEST(outcomes_of_a_lost_channel_are_of_no_concern),
             TEST(a_pause_lets_arrive_what_is_on_its_way),
             TEST(a_new_agenda_goes_on_where_the_old_one_was),
