@@ -7,15 +7,21 @@
 
 #include <assert.h>
 
-static struct broker_identity identity_of(const struct settings *s, const char *purpose)
+/* A session's options for one purpose; what they point to lives in *@a, which is the
+ * caller's to free, also on failure. */
+static enum coney_rc session_for(const struct generation *g, const char *purpose,
+        struct arena **a, struct session_options *out, struct coney_error *err)
 {
-    return (struct broker_identity){
+    const struct broker_identity id = {
             .role = "worker",
             .purpose = purpose,
-            .instance = s->config->worker.instance,
-            .concurrency = s->config->worker.concurrency,
+            .instance = g->config->worker.instance,
+            .concurrency = g->config->worker.concurrency,
             .with_queues = true,
     };
+    *a = arena_new(0);
+    enum coney_rc rc = *a ? broker_options(g->config, &id, *a, out) : CONEY_ENOMEM;
+    return rc == CONEY_OK ? rc : error_set_nomem(err);
 }
 
 static void log_up(const char *what, const struct session *s)
@@ -84,7 +90,7 @@ static void on_intake_empty(void *ctx, struct intake *in)
             w->retired[i].empty = true;
 }
 
-static struct intake_plan plan_of(const struct worker *w, const struct settings *s)
+static struct intake_plan plan_of(const struct worker *w, const struct generation *s)
 {
     const struct worker_config *c = &s->config->worker;
     return (struct intake_plan){
@@ -95,7 +101,7 @@ static struct intake_plan plan_of(const struct worker *w, const struct settings 
     };
 }
 
-enum coney_rc connect_intake(struct worker *w, const struct settings *s,
+enum coney_rc connect_intake(struct worker *w, const struct generation *s,
         struct intake **out, struct coney_error *err)
 {
     const struct intake_callbacks callbacks = {
@@ -109,25 +115,22 @@ enum coney_rc connect_intake(struct worker *w, const struct settings *s,
             .on_empty = on_intake_empty,
             .ctx = w,
     };
-    const struct broker_identity id = identity_of(s, "consume");
     const struct intake_plan plan = plan_of(w, s);
     struct session_options session;
     const struct intake_options options = {.loop = &w->loop,
             .session = &session,
             .rng = &w->rng,
             .callbacks = callbacks};
-    struct arena *a = arena_new(0);
-    enum coney_rc rc = a ? broker_options(s->config, &id, a, &session) : CONEY_ENOMEM;
+    struct arena *a = NULL;
+    enum coney_rc rc = session_for(s, "consume", &a, &session, err);
 
     if (rc == CONEY_OK)
         rc = intake_new(&options, &plan, out, err);
-    else
-        error_set_nomem(err);
     arena_free(a);
     return rc;
 }
 
-enum coney_rc connect_replan(struct worker *w, const struct settings *s)
+enum coney_rc connect_replan(struct worker *w, const struct generation *s)
 {
     const struct intake_plan plan = plan_of(w, s);
     return intake_replan(w->intake, &plan);
@@ -169,7 +172,7 @@ static void on_outlet_empty(void *ctx, struct outlet *o)
             w->retired[i].empty = true;
 }
 
-enum coney_rc connect_outlet(struct worker *w, const struct settings *s,
+enum coney_rc connect_outlet(struct worker *w, const struct generation *s,
         struct outlet **out, struct coney_error *err)
 {
     const struct outlet_callbacks callbacks = {
@@ -180,19 +183,16 @@ enum coney_rc connect_outlet(struct worker *w, const struct settings *s,
             .on_empty = on_outlet_empty,
             .ctx = w,
     };
-    const struct broker_identity id = identity_of(s, "publish");
     struct session_options session;
     const struct outlet_options options = {.loop = &w->loop,
             .session = &session,
             .rng = &w->rng,
             .callbacks = callbacks};
-    struct arena *a = arena_new(0);
-    enum coney_rc rc = a ? broker_options(s->config, &id, a, &session) : CONEY_ENOMEM;
+    struct arena *a = NULL;
+    enum coney_rc rc = session_for(s, "publish", &a, &session, err);
 
     if (rc == CONEY_OK)
         rc = outlet_new(&options, out, err);
-    else
-        error_set_nomem(err);
     arena_free(a);
     return rc;
 }
@@ -217,11 +217,11 @@ static struct retired *free_place(struct worker *w)
     return NULL;
 }
 
-void connect_retire_intake(struct worker *w, struct intake *in, struct settings *s)
+void connect_retire_intake(struct worker *w, struct intake *in, struct generation *s)
 {
     struct retired *place = free_place(w);
     assert(place); /* connect_has_room() was asked */
-    *place = (struct retired){.intake = in, .settings = s};
+    *place = (struct retired){.intake = in, .generation = s};
     intake_retire(in);
 }
 
@@ -237,7 +237,7 @@ static void free_retired(struct retired *r)
 {
     intake_free(r->intake);
     outlet_free(r->outlet);
-    settings_unref(r->settings);
+    generation_unref(r->generation);
     *r = (struct retired){.intake = NULL};
 }
 
@@ -263,6 +263,6 @@ void connect_free(struct worker *w)
     intake_free(w->next_intake);
     intake_free(w->intake);
     outlet_free(w->outlet);
-    settings_unref(w->intake_settings);
-    settings_unref(w->next_settings);
+    generation_unref(w->intake_generation);
+    generation_unref(w->next_generation);
 }

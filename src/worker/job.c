@@ -39,7 +39,7 @@ void job_free(struct job *j)
     outgoing_fini(&j->successor);
     outgoing_fini(&j->result);
     task_request_free(j->request);
-    settings_unref(j->settings);
+    generation_unref(j->generation);
     job_orphan(j);
     envelope_fini(&j->delivery.envelope);
     free(j);

@@ -13,9 +13,9 @@
 #include "base/heap.h"
 #include "message/task.h"
 #include "worker/dispatcher.h"
+#include "worker/generation.h"
 #include "worker/intake.h"
 #include "worker/outlet.h"
-#include "worker/settings.h"
 
 #include <sys/queue.h>
 
@@ -39,13 +39,13 @@ struct job {
     const char *queue;        /* the broker's name; in the envelope's arena */
     unsigned queue_index;     /* in the configuration of now */
     bool foreign;
-    struct task_request *request; /* owned; NULL: malformed */
-    struct settings *settings;    /* one reference; NULL: malformed */
-    const struct policy *policy;  /* of the settings */
-    int64_t held_until_us;        /* HELD, wall time */
-    bool give_back;               /* HELD: nack it then */
-    bool paid;                    /* its rate limit slot is reserved */
-    bool alone;                   /* suspected to kill workers: runs with no other */
+    struct task_request *request;  /* owned; NULL: malformed */
+    struct generation *generation; /* one reference; NULL: malformed */
+    const struct policy *policy;   /* of the generation */
+    int64_t held_until_us;         /* HELD, wall time */
+    bool give_back;                /* HELD: nack it then */
+    bool paid;                     /* its rate limit slot is reserved */
+    bool alone;                    /* suspected to kill workers: runs with no other */
     enum job_end end;
     /* What must be confirmed before the end. */
     struct outgoing successor; /* retry, dead letter or the message put back */

@@ -70,7 +70,7 @@ void jobs_set_timer(struct worker *w)
 
 static unsigned held_max(const struct worker *w)
 {
-    const struct worker_config *c = &w->settings->config->worker;
+    const struct worker_config *c = &w->generation->config->worker;
     return c->held_max > 0 ? c->held_max : 4 * c->concurrency + 64;
 }
 
@@ -92,7 +92,7 @@ void jobs_hold(struct worker *w, struct job *j, int64_t until_us)
 
 bool jobs_find_queue(const struct worker *w, struct job *j)
 {
-    const struct config *c = w->settings->config;
+    const struct config *c = w->generation->config;
     /* Most often nothing has changed. */
     if (j->queue_index < c->queue_count &&
             strcmp(c->queues[j->queue_index].name, j->queue) == 0)
@@ -182,7 +182,7 @@ static bool pay_rate(struct worker *w, struct job *j)
  */
 static bool check_poison(struct worker *w, struct job *j)
 {
-    const unsigned limit = w->settings->config->worker.poison_limit;
+    const unsigned limit = w->generation->config->worker.poison_limit;
     int64_t count = 0;
 
     if (limit == 0 ||
@@ -210,8 +210,8 @@ void jobs_admit(struct worker *w, struct job *j)
     const struct admission_facts facts = {
             .request = j->request,
             .headers = &j->delivery.envelope.headers,
-            .known = settings_can_run(j->settings, j->policy, j->request->task),
-            .unknown_task_ttl_ms = w->settings->config->worker.unknown_task_ttl_ms,
+            .known = generation_can_run(j->generation, j->policy, j->request->task),
+            .unknown_task_ttl_ms = w->generation->config->worker.unknown_task_ttl_ms,
             .now_us = clock_wall_us(),
     };
     struct admission_verdict v = admission_decide(&facts);
@@ -292,7 +292,7 @@ void jobs_receive(struct worker *w, struct lane *lane, struct delivery *d)
         refuse_flawed(w, j);
         return;
     }
-    limits.body_max = w->settings->config->worker.body_max;
+    limits.body_max = w->generation->config->worker.body_max;
     enum coney_rc rc = task_decode(&j->delivery.envelope, &limits, &j->request, &err);
     if (rc == CONEY_ENOMEM) {
         settle_end(w, j, END_REQUEUE);
@@ -304,12 +304,12 @@ void jobs_receive(struct worker *w, struct lane *lane, struct delivery *d)
     }
     if (attach(w, j))
         return;
-    j->policy = config_policy(w->settings->config, j->request->task);
+    j->policy = config_policy(w->generation->config, j->request->task);
     if (!j->policy) {
         settle_end(w, j, END_REQUEUE);
         return;
     }
-    j->settings = settings_ref(w->settings);
+    j->generation = generation_ref(w->generation);
     if (w->phase < WORKER_DRAINING)
         jobs_admit(w, j);
 }
@@ -321,7 +321,7 @@ static void start(struct worker *w, struct job *j)
 {
     struct coney_error err;
     const struct task_request *r = j->request;
-    struct limits limits = settings_limits(j->settings, j->policy, r);
+    struct limits limits = generation_limits(j->generation, j->policy, r);
     const struct assignment a = {
             .id = r->id,
             .task = r->task,
@@ -448,7 +448,7 @@ static void wake(struct worker *w, struct job *j)
 
 static void drop_overdue_orphans(struct worker *w)
 {
-    const struct worker_config *c = &w->settings->config->worker;
+    const struct worker_config *c = &w->generation->config->worker;
     struct job *j;
 
     while ((j = orphans_overdue(w->orphans, clock_mono_ms(), c->orphans_max))) {

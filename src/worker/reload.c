@@ -17,7 +17,7 @@
 struct reload {
     uv_work_t work;
     struct worker *worker;
-    struct settings *settings; /* owned until applied */
+    struct generation *generation; /* owned until applied */
     struct mistakes mistakes;
     struct coney_error error;
     enum coney_rc rc;
@@ -53,11 +53,11 @@ static bool is_same_broker(const struct broker_config *a, const struct broker_co
 /* A job that has not started goes by the new policy. */
 static void renew_policy(struct worker *w, struct job *j)
 {
-    const struct policy *policy = config_policy(w->settings->config, j->request->task);
+    const struct policy *policy = config_policy(w->generation->config, j->request->task);
     if (!policy)
         return; /* out of memory: the old one will do */
-    settings_unref(j->settings);
-    j->settings = settings_ref(w->settings);
+    generation_unref(j->generation);
+    j->generation = generation_ref(w->generation);
     j->policy = policy;
 }
 
@@ -72,11 +72,11 @@ static void refill(struct worker *w, struct dispatcher *d)
         if (j->state == JOB_READY && !j->alone)
             dispatcher_remove(old, &j->ready);
         bool known = jobs_find_queue(w, j);
-        if (j->settings && (j->state == JOB_READY || j->state == JOB_HELD))
+        if (j->generation && (j->state == JOB_READY || j->state == JOB_HELD))
             renew_policy(w, j);
         if (j->state == JOB_RUNNING && !j->alone) {
             size_t class =
-                    known ? w->settings->config->queues[j->queue_index].class_index : 0;
+                    known ? w->generation->config->queues[j->queue_index].class_index : 0;
             j->ready.class_index = (unsigned)class;
             dispatcher_adopt(d, j->ready.class_index);
         } else if (j->state == JOB_READY && !j->alone && known) {
@@ -90,22 +90,22 @@ static void refill(struct worker *w, struct dispatcher *d)
 }
 
 static enum coney_rc change_connections(
-        struct worker *w, const struct settings *old, struct coney_error *err)
+        struct worker *w, const struct generation *old, struct coney_error *err)
 {
     struct intake *in = NULL;
     struct outlet *out = NULL;
 
-    if (is_same_broker(&old->config->broker, &w->settings->config->broker)) {
-        enum coney_rc rc = connect_replan(w, w->settings);
+    if (is_same_broker(&old->config->broker, &w->generation->config->broker)) {
+        enum coney_rc rc = connect_replan(w, w->generation);
         if (rc == CONEY_OK) {
-            settings_unref(w->intake_settings);
-            w->intake_settings = settings_ref(w->settings);
+            generation_unref(w->intake_generation);
+            w->intake_generation = generation_ref(w->generation);
         }
         return rc;
     }
-    enum coney_rc rc = connect_outlet(w, w->settings, &out, err);
+    enum coney_rc rc = connect_outlet(w, w->generation, &out, err);
     if (rc == CONEY_OK)
-        rc = connect_intake(w, w->settings, &in, err);
+        rc = connect_intake(w, w->generation, &in, err);
     if (rc != CONEY_OK) {
         outlet_free(out);
         return rc;
@@ -113,34 +113,34 @@ static enum coney_rc change_connections(
     connect_retire_outlet(w, w->outlet, out);
     w->outlet = out;
     if (w->next_intake)
-        connect_retire_intake(w, w->next_intake, w->next_settings);
+        connect_retire_intake(w, w->next_intake, w->next_generation);
     w->next_intake = in;
-    w->next_settings = settings_ref(w->settings);
+    w->next_generation = generation_ref(w->generation);
     return CONEY_OK;
 }
 
 void reload_finish(struct worker *w)
 {
-    connect_retire_intake(w, w->intake, w->intake_settings);
+    connect_retire_intake(w, w->intake, w->intake_generation);
     w->intake = w->next_intake;
-    w->intake_settings = w->next_settings;
+    w->intake_generation = w->next_generation;
     w->next_intake = NULL;
-    w->next_settings = NULL;
+    w->next_generation = NULL;
 }
 
-static void apply(struct worker *w, struct settings *s)
+static void apply(struct worker *w, struct generation *s)
 {
     struct coney_error err = {.text = ""};
-    struct settings *old = w->settings;
+    struct generation *old = w->generation;
     const struct worker_config *c = &s->config->worker;
     struct dispatcher *d = dispatcher_new(s->config, c->concurrency);
 
     if (!d) {
         log_error("reload: out of memory; nothing has changed");
-        settings_unref(s);
+        generation_unref(s);
         return;
     }
-    w->settings = s;
+    w->generation = s;
     refill(w, d);
     log_set_level(c->log_level);
     pool_resize(w->pool, c->concurrency);
@@ -148,7 +148,7 @@ static void apply(struct worker *w, struct settings *s)
         log_error("reload: out of memory; the runners keep their plugins");
     if (change_connections(w, old, &err) != CONEY_OK)
         log_error("reload: %s; the connections stay as they are", err.text);
-    settings_unref(old);
+    generation_unref(old);
     log_info("reloaded  concurrency=%u queues=%zu tasks=%zu", c->concurrency,
             s->config->queue_count, s->offered.count);
 }
@@ -160,10 +160,10 @@ static void apply(struct worker *w, struct settings *s)
 static void load(uv_work_t *work)
 {
     struct reload *r = work->data;
-    const struct settings_source from = {.config_path = r->worker->config_path,
+    const struct generation_source from = {.config_path = r->worker->config_path,
             .runner_path = r->worker->runner_path,
             .when = PROBE_BESIDE_POOL};
-    r->rc = settings_load(&from, &r->settings, &r->mistakes, &r->error);
+    r->rc = generation_load(&from, &r->generation, &r->mistakes, &r->error);
 }
 
 static void log_mistakes(const struct reload *r)
@@ -185,15 +185,15 @@ static void after_load(uv_work_t *work, int status)
 
     w->reload = NULL;
     if (status == 0 && r->rc == CONEY_OK && w->phase < WORKER_DRAINING) {
-        apply(w, r->settings);
-        r->settings = NULL;
+        apply(w, r->generation);
+        r->generation = NULL;
     } else if (r->rc != CONEY_OK) {
         log_mistakes(r);
     }
     (void)sd_notify(0, "READY=1");
     if (r->again)
         reload_begin(w);
-    settings_unref(r->settings);
+    generation_unref(r->generation);
     mistakes_fini(&r->mistakes);
     free(r);
 }

@@ -20,7 +20,7 @@ enum { TRY_AGAIN_MS = 1000, ERROR_TEXT_SIZE = 600 };
 
 static const char *prefix_of(const struct worker *w)
 {
-    return w->settings->config->broker.prefix;
+    return w->generation->config->broker.prefix;
 }
 
 /* --- what is published
@@ -86,7 +86,7 @@ static enum coney_rc prepare_dead_letter(
 
 static bool wants_result(const struct worker *w, const struct job *j)
 {
-    if (!w->settings->config->worker.results || !j->request || !j->request->reply_to)
+    if (!w->generation->config->worker.results || !j->request || !j->request->reply_to)
         return false;
     switch (j->request->ignore_result) {
     case TASK_RESULT_KEEP:
@@ -144,7 +144,7 @@ static void prepare_result(struct worker *w, struct job *j, struct result *r)
 static void finish(struct worker *w, struct job *j)
 {
     if (!j->lane) {
-        const struct worker_config *c = &w->settings->config->worker;
+        const struct worker_config *c = &w->generation->config->worker;
         if (j->abandoned) {
             jobs_remove(w, j);
             return;
@@ -419,7 +419,7 @@ void settle_outcome(struct worker *w, struct job *j, const struct outcome *o)
     }
     j->state = JOB_NEW;
     const struct retry_policy retry =
-            settings_retry(j->settings, j->policy, j->request->task);
+            generation_retry(j->generation, j->policy, j->request->task);
     struct consequence v = consequence_of(o, &retry, j->request->retries, &w->rng);
     switch (v.kind) {
     case CONSEQUENCE_DONE:

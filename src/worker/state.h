@@ -30,8 +30,8 @@ enum { NODE_NAME_SIZE = 256, RETIRED_MAX = 64, SIGNAL_COUNT = 3 };
 struct retired {
     struct intake *intake;
     struct outlet *outlet;
-    struct settings *settings; /* of the intake; one reference */
-    bool empty;                /* to be freed, outside of its own callbacks */
+    struct generation *generation; /* of the intake; one reference */
+    bool empty;                    /* to be freed, outside of its own callbacks */
 };
 
 struct worker {
@@ -49,14 +49,14 @@ struct worker {
     char node[NODE_NAME_SIZE];            /* coney@host */
     char tag_prefix[NODE_NAME_SIZE + 16]; /* coney@host:pid */
     struct rng rng;
-    struct settings *settings; /* one reference */
-    struct reload *reload;     /* under way; NULL: none */
+    struct generation *generation; /* one reference */
+    struct reload *reload;         /* under way; NULL: none */
 
     struct intake *intake;
     struct intake *next_intake; /* of a reload: takes over once it consumes */
     struct outlet *outlet;
-    struct settings *intake_settings; /* whose topology it borrows; one reference */
-    struct settings *next_settings;   /* likewise of next_intake */
+    struct generation *intake_generation; /* whose topology it borrows; one reference */
+    struct generation *next_generation;   /* likewise of next_intake */
     struct retired retired[RETIRED_MAX];
 
     struct pool *pool;
@@ -117,16 +117,17 @@ void settle_published(
 /* --- connect.c
  * -------------------------------------------------------------------------- */
 
-enum coney_rc connect_intake(struct worker *w, const struct settings *s,
+enum coney_rc connect_intake(struct worker *w, const struct generation *s,
         struct intake **out, struct coney_error *err) CONEY_MUST_CHECK;
-enum coney_rc connect_outlet(struct worker *w, const struct settings *s,
+enum coney_rc connect_outlet(struct worker *w, const struct generation *s,
         struct outlet **out, struct coney_error *err) CONEY_MUST_CHECK;
 /* Change queues and prefetch on the connection that there is. */
-enum coney_rc connect_replan(struct worker *w, const struct settings *s) CONEY_MUST_CHECK;
+enum coney_rc connect_replan(
+        struct worker *w, const struct generation *s) CONEY_MUST_CHECK;
 /* Whether one more intake and one more outlet can be retired. */
 bool connect_has_room(const struct worker *w);
 /* Let a connection end by itself; @s is the reference that goes with the intake. */
-void connect_retire_intake(struct worker *w, struct intake *in, struct settings *s);
+void connect_retire_intake(struct worker *w, struct intake *in, struct generation *s);
 void connect_retire_outlet(struct worker *w, struct outlet *o, struct outlet *to);
 /* Free what has become empty. */
 void connect_sweep(struct worker *w);

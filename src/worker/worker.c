@@ -154,7 +154,7 @@ static void on_drain_timeout(uv_timer_t *timer)
 
 static void begin_draining(struct worker *w)
 {
-    int64_t timeout_ms = w->settings->config->worker.drain_timeout_ms;
+    int64_t timeout_ms = w->generation->config->worker.drain_timeout_ms;
 
     w->phase = WORKER_DRAINING;
     log_info("draining: no new tasks; up to %.0f s for the running ones  running=%u "
@@ -165,12 +165,12 @@ static void begin_draining(struct worker *w)
             0, "STOPPING=1\nSTATUS=draining, %u running", pool_busy_count(w->pool));
     uv_timer_start(&w->drain_timer, on_drain_timeout, (uint64_t)timeout_ms, 0);
     if (w->next_intake)
-        connect_retire_intake(w, w->next_intake, w->next_settings);
+        connect_retire_intake(w, w->next_intake, w->next_generation);
     w->next_intake = NULL;
-    w->next_settings = NULL;
-    connect_retire_intake(w, w->intake, w->intake_settings);
+    w->next_generation = NULL;
+    connect_retire_intake(w, w->intake, w->intake_generation);
     w->intake = NULL;
-    w->intake_settings = NULL;
+    w->intake_generation = NULL;
 }
 
 /* What the end of a turn may have brought about in a drain. */
@@ -231,9 +231,9 @@ void worker_is_ready(struct worker *w)
         return;
     w->phase = WORKER_RUNNING;
     log_info("consuming  node=%s runners=%u queues=%zu", w->node, pool_size(w->pool),
-            w->settings->config->queue_count);
+            w->generation->config->queue_count);
     (void)sd_notifyf(0, "READY=1\nSTATUS=consuming from %zu queues with %u runners",
-            w->settings->config->queue_count, pool_size(w->pool));
+            w->generation->config->queue_count, pool_size(w->pool));
 }
 
 /* --- start
@@ -254,7 +254,7 @@ static void print_mistakes(const struct mistakes *m, const struct coney_error *e
 
 static void name_node(struct worker *w)
 {
-    const char *instance = w->settings->config->worker.instance;
+    const char *instance = w->generation->config->worker.instance;
     char host[NODE_NAME_SIZE / 2];
 
     broker_host(host, sizeof(host));
@@ -305,7 +305,7 @@ static void init_handles(struct worker *w)
 
 static enum coney_rc start_parts(struct worker *w, struct coney_error *err)
 {
-    const struct worker_config *c = &w->settings->config->worker;
+    const struct worker_config *c = &w->generation->config->worker;
     const struct pool_options options = {
             .size = c->concurrency,
             .runner_path = w->runner_path,
@@ -321,18 +321,18 @@ static enum coney_rc start_parts(struct worker *w, struct coney_error *err)
                     },
     };
 
-    w->dispatcher = dispatcher_new(w->settings->config, c->concurrency);
+    w->dispatcher = dispatcher_new(w->generation->config, c->concurrency);
     w->rates = rates_new();
     w->orphans = orphans_new();
     if (!w->dispatcher || !w->rates || !w->orphans)
         return error_set_nomem(err);
     enum coney_rc rc = pool_new(&w->loop, &options, &w->pool, err);
     if (rc == CONEY_OK)
-        rc = connect_outlet(w, w->settings, &w->outlet, err);
+        rc = connect_outlet(w, w->generation, &w->outlet, err);
     if (rc == CONEY_OK)
-        rc = connect_intake(w, w->settings, &w->intake, err);
+        rc = connect_intake(w, w->generation, &w->intake, err);
     if (rc == CONEY_OK)
-        w->intake_settings = settings_ref(w->settings);
+        w->intake_generation = generation_ref(w->generation);
     return rc;
 }
 
@@ -362,7 +362,7 @@ static void worker_fini(struct worker *w)
     rates_free(w->rates);
     orphans_free(w->orphans);
     heap_fini(&w->timers);
-    settings_unref(w->settings);
+    generation_unref(w->generation);
     free(w->runner_path);
 }
 
@@ -404,19 +404,19 @@ int worker_run(const struct worker_options *options)
     w->config_path = options->config_path;
     w->runner_path = find_runner(options->runner_path);
     (void)signal(SIGPIPE, SIG_IGN);
-    const struct settings_source from = {.config_path = w->config_path,
+    const struct generation_source from = {.config_path = w->config_path,
             .runner_path = w->runner_path,
             .when = PROBE_BEFORE_POOL};
     enum coney_rc rc = w->runner_path
-                               ? settings_load(&from, &w->settings, &mistakes, &err)
+                               ? generation_load(&from, &w->generation, &mistakes, &err)
                                : error_set_nomem(&err);
     if (rc != CONEY_OK) {
         print_mistakes(&mistakes, &err);
         free(w->runner_path);
         goto out;
     }
-    assert(w->settings);
-    log_open("worker", w->settings->config->worker.log_level);
+    assert(w->generation);
+    log_open("worker", w->generation->config->worker.log_level);
     status = run(w);
     worker_fini(w);
     log_close();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* settings.c - loading a generation, all or nothing. */
-#include "worker/settings.h"
+/* generation.c - loading a generation, all or nothing. */
+#include "worker/generation.h"
 
 #include "base/error.h"
 
@@ -15,11 +15,11 @@ static int compare_offers(const void *a, const void *b)
             ((const struct offered_task *)b)->name);
 }
 
-enum coney_rc settings_load(const struct settings_source *from, struct settings **out,
-        struct mistakes *mistakes, struct coney_error *err)
+enum coney_rc generation_load(const struct generation_source *from,
+        struct generation **out, struct mistakes *mistakes, struct coney_error *err)
 {
     enum coney_rc rc;
-    struct settings *s = calloc(1, sizeof(*s));
+    struct generation *s = calloc(1, sizeof(*s));
 
     *out = NULL;
     if (!s)
@@ -38,17 +38,17 @@ enum coney_rc settings_load(const struct settings_source *from, struct settings 
         *out = s;
         s = NULL;
     }
-    settings_unref(s);
+    generation_unref(s);
     return rc;
 }
 
-struct settings *settings_ref(struct settings *s)
+struct generation *generation_ref(struct generation *s)
 {
     s->refs++;
     return s;
 }
 
-void settings_unref(struct settings *s)
+void generation_unref(struct generation *s)
 {
     if (!s)
         return;
@@ -62,7 +62,7 @@ void settings_unref(struct settings *s)
     free(s);
 }
 
-static const struct offered_task *find_offer(const struct settings *s, const char *task)
+static const struct offered_task *find_offer(const struct generation *s, const char *task)
 {
     size_t low = 0;
     size_t high = s->offered.count;
@@ -81,13 +81,13 @@ static const struct offered_task *find_offer(const struct settings *s, const cha
 
 /* What the plugins say of @task; NULL when its handler is none of theirs. */
 static const struct offered_task *offer_for(
-        const struct settings *s, const struct policy *policy, const char *task)
+        const struct generation *s, const struct policy *policy, const char *task)
 {
     return policy->handler == HANDLER_NATIVE ? find_offer(s, task) : NULL;
 }
 
-bool settings_can_run(
-        const struct settings *s, const struct policy *policy, const char *task)
+bool generation_can_run(
+        const struct generation *s, const struct policy *policy, const char *task)
 {
     return policy->handler == HANDLER_COMMAND || offer_for(s, policy, task) != NULL;
 }
@@ -99,7 +99,7 @@ static int64_t first_set(int64_t a, int64_t b, int64_t c)
     return b != CONFIG_NONE ? b : c;
 }
 
-struct limits settings_limits(const struct settings *s, const struct policy *policy,
+struct limits generation_limits(const struct generation *s, const struct policy *policy,
         const struct task_request *request)
 {
     const struct offered_task *offer = offer_for(s, policy, request->task);
@@ -111,8 +111,8 @@ struct limits settings_limits(const struct settings *s, const struct policy *pol
     };
 }
 
-struct retry_policy settings_retry(
-        const struct settings *s, const struct policy *policy, const char *task)
+struct retry_policy generation_retry(
+        const struct generation *s, const struct policy *policy, const char *task)
 {
     struct retry_policy retry = policy->retry;
     const struct offered_task *offer = offer_for(s, policy, task);
