@@ -422,6 +422,37 @@ static void what_the_policy_dropped_is_told_with_the_tick_after_it(void **state)
     schedule_entry_fini(&entries[1]);
 }
 
+static void a_held_entry_gives_no_tick_and_forgets_none(void **state)
+{
+    (void)state;
+    struct schedule_entry entries[] = {every(10 * 1000), every(15 * 1000)};
+    const int64_t late = MIDNIGHT + 200 * SECOND_US;
+    struct schedule_tick tick;
+
+    struct schedule *s = start(entries, 2, MIDNIGHT);
+    assert_int_equal(schedule_pop(s, MIDNIGHT + 40 * SECOND_US, &tick), SCHEDULE_DUE);
+    assert_true(tick.index == 0 && tick.at_us == MIDNIGHT + 10 * SECOND_US);
+    schedule_hold(s, 0);
+    for (int64_t at = 15; at <= 30; at += 15) {
+        assert_int_equal(schedule_pop(s, MIDNIGHT + 40 * SECOND_US, &tick), SCHEDULE_DUE);
+        assert_true(tick.index == 1 && tick.at_us == MIDNIGHT + at * SECOND_US);
+    }
+    assert_true(schedule_next(s) == MIDNIGHT + 45 * SECOND_US);
+    schedule_hold(s, 1);
+    schedule_release(s, 0);
+    /* it was let through when it was late only: so it is, though it is missed by now */
+    for (int64_t at = 20; at <= 40; at += 10) {
+        assert_int_equal(schedule_pop(s, late, &tick), SCHEDULE_DUE);
+        assert_true(tick.index == 0 && tick.at_us == MIDNIGHT + at * SECOND_US);
+    }
+    schedule_seek(s, 1, MIDNIGHT + 150 * SECOND_US); /* ends a hold */
+    schedule_hold(s, 0);
+    assert_true(schedule_next(s) == MIDNIGHT + 165 * SECOND_US);
+    schedule_free(s);
+    schedule_entry_fini(&entries[0]);
+    schedule_entry_fini(&entries[1]);
+}
+
 static void ticks_that_were_all_dropped_are_told_once(void **state)
 {
     (void)state;
@@ -558,6 +589,7 @@ int main(void)
             cmocka_unit_test(an_empty_schedule_has_nothing_to_come),
             cmocka_unit_test(ticks_come_in_the_order_of_their_time),
             cmocka_unit_test(what_the_policy_dropped_is_told_with_the_tick_after_it),
+            cmocka_unit_test(a_held_entry_gives_no_tick_and_forgets_none),
             cmocka_unit_test(ticks_that_were_all_dropped_are_told_once),
             cmocka_unit_test(an_entry_seen_later_has_missed_nothing_before),
             cmocka_unit_test(a_clock_set_back_repeats_no_tick),
