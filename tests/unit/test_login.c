@@ -335,6 +335,8 @@ static void silence_of_one_and_a_half_intervals_is_the_end(void **state)
     struct link_fixture *f = *state;
 
     link_fixture_log_in(f);
+    assert_false(link_is_silent(f->link, f->now_ms + 19999));
+    assert_true(link_is_silent(f->link, f->now_ms + 20000));
     f->now_ms += 29999;
     link_tick(f->link, f->now_ms);
     link_fixture_sent(f);
