@@ -317,12 +317,17 @@ static void handle_down(struct intake *in, const struct session_event *ev)
 /* The queue was deleted or failed over, or the channel was closed under the lane. */
 static void handle_lane_loss(struct intake *in, const struct session_event *ev)
 {
+    struct coney_error err = ev->error;
     struct lane *lane = lane_on(in, ev->channel);
+
     if (!lane)
         return;
-    in->callbacks.on_refused(in->callbacks.ctx, lane->queue, &ev->error);
-    if (ev->type == SESSION_CANCELLED)
+    if (ev->type == SESSION_CANCELLED) {
+        error_set(&err, CONEY_ECLOSED,
+                "consumer cancelled: the queue was deleted or moved");
         (void)!session_channel_close(in->session, lane->channel);
+    }
+    in->callbacks.on_refused(in->callbacks.ctx, lane->queue, &err);
     kill_lane(lane);
     repair_in(in, REPAIR_MS);
     close_when_drained(in);
