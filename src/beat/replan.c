@@ -53,6 +53,22 @@ static void change_plan(struct beat *b)
     log_info("reloaded  entries=%zu", b->plan->config->entry_count);
 }
 
+static void change_connection(struct beat *b)
+{
+    struct coney_error err = {.text = ""};
+
+    if (seat_try(b, b->next_plan, &err) != CONEY_OK) {
+        refuse(b, err.text);
+        return;
+    }
+    b->is_reconnecting = true;
+    log_info("connecting anew");
+    if (session_is_up(b->session))
+        session_close(b->session, BEAT_PATIENCE_MS);
+    else
+        beat_closed(b);
+}
+
 void replan_look(struct beat *b)
 {
     if (!b->next_plan || b->phase != BEAT_RUNNING || b->is_reconnecting ||
@@ -64,12 +80,7 @@ void replan_look(struct beat *b)
         change_plan(b);
         return;
     }
-    b->is_reconnecting = true;
-    log_info("connecting anew");
-    if (session_is_up(b->session))
-        session_close(b->session, BEAT_PATIENCE_MS);
-    else
-        beat_closed(b);
+    change_connection(b);
 }
 
 /* --- reading

@@ -190,21 +190,29 @@ static void on_event(void *ctx, struct session_event *ev)
 /* --- the connection
  * ---------------------------------------------------------------------------- */
 
-static enum coney_rc open_session(struct beat *b, struct coney_error *err)
+static enum coney_rc new_session(struct beat *b, const struct plan *plan,
+        struct session **out, struct coney_error *err)
 {
     const struct broker_identity id = {.role = "beat"};
     struct session_options options;
     struct arena *a = arena_new(0);
-    enum coney_rc rc =
-            a ? broker_options(b->plan->config, &id, a, &options) : CONEY_ENOMEM;
+    enum coney_rc rc = a ? broker_options(plan->config, &id, a, &options) : CONEY_ENOMEM;
 
     if (rc == CONEY_OK) {
         options.body_max = TOKEN_SIZE_MAX;
-        rc = session_new(&options, &b->rng, &b->session, err);
+        rc = session_new(&options, &b->rng, out, err);
     } else {
         error_set_nomem(err);
     }
     arena_free(a);
+    return rc;
+}
+
+enum coney_rc seat_try(struct beat *b, const struct plan *plan, struct coney_error *err)
+{
+    struct session *s = NULL;
+    enum coney_rc rc = new_session(b, plan, &s, err);
+    session_free(s);
     return rc;
 }
 
@@ -219,7 +227,7 @@ enum coney_rc seat_connect(struct beat *b, struct coney_error *err)
     name_of_token(c->beat.name, c->broker.prefix, b->token_queue);
     b->channel = (struct amqp_channel){.number = 0};
     b->reopen_ms = CLOCK_NEVER;
-    enum coney_rc rc = open_session(b, err);
+    enum coney_rc rc = new_session(b, b->plan, &b->session, err);
     if (rc != CONEY_OK)
         return rc;
     b->leader = leader_new(&options, b->plan->agenda);

@@ -67,6 +67,9 @@ void beat_closed(struct beat *b);
 
 /* Connect to the broker of b->plan, with a leader that knows nothing yet. */
 enum coney_rc seat_connect(struct beat *b, struct coney_error *err) CONEY_MUST_CHECK;
+/* Whether a connection by @plan could at least be begun: its certificates can be read. */
+enum coney_rc seat_try(struct beat *b, const struct plan *plan,
+        struct coney_error *err) CONEY_MUST_CHECK;
 /* Drop connection and leader, at once. */
 void seat_disconnect(struct beat *b);
 /* Give up the channel, and with it the token; another one in @after_ms. */

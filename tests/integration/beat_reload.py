@@ -60,6 +60,9 @@ def reloads_lose_and_double_nothing(scratch, collector):
                  for due in beat_common.ticks_between(1000, added_ms - 9000, added_ms)]
         assert not {tick.id for tick in collector.of("late")} & set(early)
 
+        ca.write_text("no certificate")
+        beat.signal(signal.SIGHUP)
+        beat.wait_log("; nothing has changed")
         shutil.copy(coneytest.ENV["CONEY_CA"], ca)
         beat.signal(signal.SIGHUP)
         beat.wait_log(": leading  beat=", 2)
@@ -68,7 +71,7 @@ def reloads_lose_and_double_nothing(scratch, collector):
         time.sleep(0.5)
         ticks = judge(collector, "steady", 500, from_ms, to_ms)
         judge(collector, "late", 1000, added_ms + 1000, to_ms)
-    print(f"22 reloads, one of them with a new connection: {ticks} ticks once each")
+    print(f"23 reloads, one of them with a new connection: {ticks} ticks once each")
 
 
 def a_tick_without_a_queue_waits_for_it_and_stops_nobody(scratch, collector):
