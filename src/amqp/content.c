@@ -214,7 +214,7 @@ static enum coney_rc grow_body(struct content *t, size_t len)
     uint8_t *body = arena_alloc(t->delivery.envelope.arena, capacity + 1);
     if (!body)
         return CONEY_ENOMEM;
-    if (received > 0)
+    if (t->body)
         memcpy(body, t->body, received);
     t->body = body;
     t->body_capacity = capacity;

@@ -97,15 +97,21 @@ void link_abort(struct link *l, const struct coney_error *why);
 
 enum link_answer { LINK_ANSWERED, LINK_UNANSWERED };
 
+/* A method to be sent; only read during the call. */
+struct link_method {
+    amqp_method_number_t number;
+    void *decoded;           /* rabbitmq-c's struct of it, with checked strings */
+    size_t size;             /* what its tables take */
+    enum link_answer answer; /* whether the broker answers it */
+    uint64_t cookie;         /* other than 0: comes back with the answer */
+};
+
 enum coney_rc link_channel_open(struct link *l, struct amqp_channel *ch) CONEY_MUST_CHECK;
 enum coney_rc link_channel_close(struct link *l, struct amqp_channel ch);
 bool link_channel_is_open(const struct link *l, struct amqp_channel ch);
 size_t link_unconfirmed(const struct link *l, struct amqp_channel ch);
-/* Send a method with checked strings; @size is what its tables take. A @cookie other than
- * 0 comes back with the answer. */
 enum coney_rc link_call(struct link *l, struct amqp_channel ch,
-        amqp_method_number_t method, void *decoded, size_t size, enum link_answer answer,
-        uint64_t cookie) CONEY_MUST_CHECK;
+        const struct link_method *m) CONEY_MUST_CHECK;
 /* For tables of calls; emptied by each call. */
 amqp_pool_t *link_call_pool(struct link *l);
 enum coney_rc link_confirm_select(

@@ -56,27 +56,24 @@ static enum coney_rc check_room(const struct link *l, size_t len)
                    : CONEY_ELIMIT;
 }
 
-static enum coney_rc call(struct link *l, struct channel *c, amqp_method_number_t method,
-        void *decoded, size_t size, enum link_answer answer, uint64_t cookie)
+static enum coney_rc call(struct link *l, struct channel *c, const struct link_method *m)
 {
-    enum coney_rc rc = check_room(l, size);
+    enum coney_rc rc = check_room(l, m->size);
     if (rc == CONEY_OK)
-        rc = link_send(l, c->id.number, method, decoded, size);
-    if (rc != CONEY_OK || answer == LINK_UNANSWERED)
+        rc = link_send(l, c->id.number, m->number, m->decoded, m->size);
+    if (rc != CONEY_OK || m->answer == LINK_UNANSWERED)
         return rc;
-    rc = call_queue_push(&c->pending, method, cookie);
+    rc = call_queue_push(&c->pending, m->number, m->cookie);
     if (rc != CONEY_OK)
         link_fail_nomem(l); /* its answer would be taken for another's */
     return rc;
 }
 
-enum coney_rc link_call(struct link *l, struct amqp_channel ch,
-        amqp_method_number_t method, void *decoded, size_t size, enum link_answer answer,
-        uint64_t cookie)
+enum coney_rc link_call(
+        struct link *l, struct amqp_channel ch, const struct link_method *m)
 {
     struct channel *c = find(l, ch);
-    enum coney_rc rc =
-            c ? call(l, c, method, decoded, size, answer, cookie) : CONEY_ECLOSED;
+    enum coney_rc rc = c ? call(l, c, m) : CONEY_ECLOSED;
     recycle_amqp_pool(&l->out_pool);
     return rc;
 }
@@ -97,7 +94,8 @@ enum coney_rc link_channel_open(struct link *l, struct amqp_channel *ch)
     enum coney_rc rc = channel_set_add(&l->channels, &c);
     if (rc != CONEY_OK)
         return rc;
-    rc = call(l, c, AMQP_CHANNEL_OPEN_METHOD, &open, 0, LINK_ANSWERED, 0);
+    rc = call(l, c,
+            &(struct link_method){.number = AMQP_CHANNEL_OPEN_METHOD, .decoded = &open});
     if (rc != CONEY_OK) {
         channel_set_remove(&l->channels, c);
         return rc;
@@ -138,8 +136,9 @@ enum coney_rc link_confirm_select(struct link *l, struct amqp_channel ch)
     struct channel *c = find(l, ch);
     if (!c)
         return CONEY_ECLOSED;
-    enum coney_rc rc =
-            call(l, c, AMQP_CONFIRM_SELECT_METHOD, &select, 0, LINK_ANSWERED, 0);
+    enum coney_rc rc = call(l, c,
+            &(struct link_method){
+                    .number = AMQP_CONFIRM_SELECT_METHOD, .decoded = &select});
     if (rc == CONEY_OK)
         c->is_confirming = true;
     return rc;

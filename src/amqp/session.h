@@ -204,6 +204,12 @@ struct exchange_declare {
     const struct table *arguments;
 };
 
+struct binding {
+    const char *to;   /* queue or exchange */
+    const char *from; /* exchange */
+    const char *key;
+};
+
 struct consume {
     const char *queue;
     const char *consumer_tag; /* "": the broker chooses */
@@ -217,11 +223,9 @@ enum coney_rc session_declare_queue(struct session *s, struct amqp_channel ch,
 enum coney_rc session_declare_exchange(struct session *s, struct amqp_channel ch,
         const struct exchange_declare *d, uint64_t cookie) CONEY_MUST_CHECK;
 enum coney_rc session_bind_queue(struct session *s, struct amqp_channel ch,
-        const char *queue, const char *exchange, const char *key,
-        uint64_t cookie) CONEY_MUST_CHECK;
+        const struct binding *b, uint64_t cookie) CONEY_MUST_CHECK;
 enum coney_rc session_bind_exchange(struct session *s, struct amqp_channel ch,
-        const char *destination, const char *source, const char *key,
-        uint64_t cookie) CONEY_MUST_CHECK;
+        const struct binding *b, uint64_t cookie) CONEY_MUST_CHECK;
 enum coney_rc session_delete_queue(struct session *s, struct amqp_channel ch,
         const char *queue, uint64_t cookie) CONEY_MUST_CHECK;
 enum coney_rc session_purge_queue(struct session *s, struct amqp_channel ch,

@@ -13,25 +13,24 @@ static enum coney_rc check_names(const char *a, const char *b, const char *c)
     return rc;
 }
 
-/*
- * Send @method, whose struct is @decoded. @arguments is made into *@view, a member of it;
- * a method without a table has NULL for both.
- */
-static enum coney_rc send_call(struct session *s, struct amqp_channel ch,
-        amqp_method_number_t method, void *decoded, const struct table *arguments,
-        amqp_table_t *view, uint64_t cookie)
+static enum coney_rc send_call(
+        struct session *s, struct amqp_channel ch, const struct link_method *m)
 {
     struct link *l = session_link(s);
-    size_t size = 0;
+    return l ? link_call(l, ch, m) : CONEY_ECLOSED;
+}
+
+/* The same, after @arguments is made into *@view, a member of what is sent. */
+static enum coney_rc send_with_table(struct session *s, struct amqp_channel ch,
+        const struct link_method *m, const struct table *arguments, amqp_table_t *view)
+{
+    struct link *l = session_link(s);
+    struct link_method sized = *m;
 
     if (!l)
         return CONEY_ECLOSED;
-    if (view) {
-        enum coney_rc rc = codec_view_table(arguments, link_call_pool(l), view, &size);
-        if (rc != CONEY_OK)
-            return rc;
-    }
-    return link_call(l, ch, method, decoded, size, LINK_ANSWERED, cookie);
+    enum coney_rc rc = codec_view_table(arguments, link_call_pool(l), view, &sized.size);
+    return rc != CONEY_OK ? rc : link_call(l, ch, &sized);
 }
 
 /* --- channels -------------------------------------------------------------------------
@@ -73,10 +72,11 @@ enum coney_rc session_declare_queue(struct session *s, struct amqp_channel ch,
             .durable = d->durable,
             .exclusive = d->exclusive,
             .auto_delete = d->auto_delete};
+    const struct link_method call = {
+            .number = AMQP_QUEUE_DECLARE_METHOD, .decoded = &m, .cookie = cookie};
     enum coney_rc rc = check_names(d->queue, NULL, NULL);
     return rc != CONEY_OK ? rc
-                          : send_call(s, ch, AMQP_QUEUE_DECLARE_METHOD, &m, d->arguments,
-                                    &m.arguments, cookie);
+                          : send_with_table(s, ch, &call, d->arguments, &m.arguments);
 }
 
 enum coney_rc session_declare_exchange(struct session *s, struct amqp_channel ch,
@@ -88,54 +88,55 @@ enum coney_rc session_declare_exchange(struct session *s, struct amqp_channel ch
             .durable = d->durable,
             .auto_delete = d->auto_delete,
             .internal = d->internal};
+    const struct link_method call = {
+            .number = AMQP_EXCHANGE_DECLARE_METHOD, .decoded = &m, .cookie = cookie};
     enum coney_rc rc = check_names(d->exchange, d->type, NULL);
     return rc != CONEY_OK ? rc
-                          : send_call(s, ch, AMQP_EXCHANGE_DECLARE_METHOD, &m,
-                                    d->arguments, &m.arguments, cookie);
+                          : send_with_table(s, ch, &call, d->arguments, &m.arguments);
 }
 
 enum coney_rc session_bind_queue(struct session *s, struct amqp_channel ch,
-        const char *queue, const char *exchange, const char *key, uint64_t cookie)
+        const struct binding *b, uint64_t cookie)
 {
-    amqp_queue_bind_t m = {.queue = codec_text(queue),
-            .exchange = codec_text(exchange),
-            .routing_key = codec_text(key)};
-    enum coney_rc rc = check_names(queue, exchange, key);
-    return rc != CONEY_OK ? rc
-                          : send_call(s, ch, AMQP_QUEUE_BIND_METHOD, &m, NULL,
-                                    &m.arguments, cookie);
+    amqp_queue_bind_t m = {.queue = codec_text(b->to),
+            .exchange = codec_text(b->from),
+            .routing_key = codec_text(b->key)};
+    const struct link_method call = {
+            .number = AMQP_QUEUE_BIND_METHOD, .decoded = &m, .cookie = cookie};
+    enum coney_rc rc = check_names(b->to, b->from, b->key);
+    return rc != CONEY_OK ? rc : send_with_table(s, ch, &call, NULL, &m.arguments);
 }
 
 enum coney_rc session_bind_exchange(struct session *s, struct amqp_channel ch,
-        const char *destination, const char *source, const char *key, uint64_t cookie)
+        const struct binding *b, uint64_t cookie)
 {
-    amqp_exchange_bind_t m = {.destination = codec_text(destination),
-            .source = codec_text(source),
-            .routing_key = codec_text(key)};
-    enum coney_rc rc = check_names(destination, source, key);
-    return rc != CONEY_OK ? rc
-                          : send_call(s, ch, AMQP_EXCHANGE_BIND_METHOD, &m, NULL,
-                                    &m.arguments, cookie);
+    amqp_exchange_bind_t m = {.destination = codec_text(b->to),
+            .source = codec_text(b->from),
+            .routing_key = codec_text(b->key)};
+    const struct link_method call = {
+            .number = AMQP_EXCHANGE_BIND_METHOD, .decoded = &m, .cookie = cookie};
+    enum coney_rc rc = check_names(b->to, b->from, b->key);
+    return rc != CONEY_OK ? rc : send_with_table(s, ch, &call, NULL, &m.arguments);
 }
 
 enum coney_rc session_delete_queue(
         struct session *s, struct amqp_channel ch, const char *queue, uint64_t cookie)
 {
     amqp_queue_delete_t m = {.queue = codec_text(queue)};
+    const struct link_method call = {
+            .number = AMQP_QUEUE_DELETE_METHOD, .decoded = &m, .cookie = cookie};
     enum coney_rc rc = check_names(queue, NULL, NULL);
-    return rc != CONEY_OK
-                   ? rc
-                   : send_call(s, ch, AMQP_QUEUE_DELETE_METHOD, &m, NULL, NULL, cookie);
+    return rc != CONEY_OK ? rc : send_call(s, ch, &call);
 }
 
 enum coney_rc session_purge_queue(
         struct session *s, struct amqp_channel ch, const char *queue, uint64_t cookie)
 {
     amqp_queue_purge_t m = {.queue = codec_text(queue)};
+    const struct link_method call = {
+            .number = AMQP_QUEUE_PURGE_METHOD, .decoded = &m, .cookie = cookie};
     enum coney_rc rc = check_names(queue, NULL, NULL);
-    return rc != CONEY_OK
-                   ? rc
-                   : send_call(s, ch, AMQP_QUEUE_PURGE_METHOD, &m, NULL, NULL, cookie);
+    return rc != CONEY_OK ? rc : send_call(s, ch, &call);
 }
 
 /* --- consuming ------------------------------------------------------------------------
@@ -144,7 +145,8 @@ enum coney_rc session_purge_queue(
 enum coney_rc session_qos(struct session *s, struct amqp_channel ch, uint16_t prefetch)
 {
     amqp_basic_qos_t m = {.prefetch_count = prefetch};
-    return send_call(s, ch, AMQP_BASIC_QOS_METHOD, &m, NULL, NULL, 0);
+    const struct link_method call = {.number = AMQP_BASIC_QOS_METHOD, .decoded = &m};
+    return send_call(s, ch, &call);
 }
 
 enum coney_rc session_consume(struct session *s, struct amqp_channel ch,
@@ -154,38 +156,39 @@ enum coney_rc session_consume(struct session *s, struct amqp_channel ch,
             .consumer_tag = codec_text(c->consumer_tag),
             .no_ack = c->no_ack,
             .exclusive = c->exclusive};
+    const struct link_method call = {
+            .number = AMQP_BASIC_CONSUME_METHOD, .decoded = &m, .cookie = cookie};
     enum coney_rc rc = check_names(c->queue, c->consumer_tag, NULL);
     return rc != CONEY_OK ? rc
-                          : send_call(s, ch, AMQP_BASIC_CONSUME_METHOD, &m, c->arguments,
-                                    &m.arguments, cookie);
+                          : send_with_table(s, ch, &call, c->arguments, &m.arguments);
 }
 
 enum coney_rc session_cancel(struct session *s, struct amqp_channel ch,
         const char *consumer_tag, uint64_t cookie)
 {
     amqp_basic_cancel_t m = {.consumer_tag = codec_text(consumer_tag)};
+    const struct link_method call = {
+            .number = AMQP_BASIC_CANCEL_METHOD, .decoded = &m, .cookie = cookie};
     enum coney_rc rc = check_names(consumer_tag, NULL, NULL);
-    return rc != CONEY_OK
-                   ? rc
-                   : send_call(s, ch, AMQP_BASIC_CANCEL_METHOD, &m, NULL, NULL, cookie);
+    return rc != CONEY_OK ? rc : send_call(s, ch, &call);
 }
 
 enum coney_rc session_ack(
         struct session *s, struct amqp_channel ch, uint64_t tag, bool multiple)
 {
     amqp_basic_ack_t m = {.delivery_tag = tag, .multiple = multiple};
-    struct link *l = session_link(s);
-    return l ? link_call(l, ch, AMQP_BASIC_ACK_METHOD, &m, 0, LINK_UNANSWERED, 0)
-             : CONEY_ECLOSED;
+    const struct link_method call = {
+            .number = AMQP_BASIC_ACK_METHOD, .decoded = &m, .answer = LINK_UNANSWERED};
+    return send_call(s, ch, &call);
 }
 
 enum coney_rc session_nack(struct session *s, struct amqp_channel ch, uint64_t tag,
         bool multiple, bool requeue)
 {
     amqp_basic_nack_t m = {.delivery_tag = tag, .multiple = multiple, .requeue = requeue};
-    struct link *l = session_link(s);
-    return l ? link_call(l, ch, AMQP_BASIC_NACK_METHOD, &m, 0, LINK_UNANSWERED, 0)
-             : CONEY_ECLOSED;
+    const struct link_method call = {
+            .number = AMQP_BASIC_NACK_METHOD, .decoded = &m, .answer = LINK_UNANSWERED};
+    return send_call(s, ch, &call);
 }
 
 /* --- publishing -----------------------------------------------------------------------

@@ -77,15 +77,17 @@ static enum coney_rc send_exchange(struct session *s, struct amqp_channel ch,
 static enum coney_rc send_item(struct session *s, struct amqp_channel ch,
         const struct declaration *item, uint64_t cookie)
 {
+    const struct binding b = {.to = item->name, .from = item->source, .key = item->key};
+
     switch (item->kind) {
     case DECLARE_QUEUE:
         return send_queue(s, ch, item, cookie);
     case DECLARE_EXCHANGE:
         return send_exchange(s, ch, item, cookie);
     case BIND_QUEUE:
-        return session_bind_queue(s, ch, item->name, item->source, item->key, cookie);
+        return session_bind_queue(s, ch, &b, cookie);
     case BIND_EXCHANGE:
-        return session_bind_exchange(s, ch, item->name, item->source, item->key, cookie);
+        return session_bind_exchange(s, ch, &b, cookie);
     }
     return CONEY_EINVAL;
 }

@@ -94,17 +94,15 @@ static void queues_and_exchanges_are_made_bound_purged_and_deleted(void **state)
     struct exchange_declare y = {
             .exchange = "session.y", .type = "topic", .auto_delete = true};
     struct queue_declare anonymous = {.queue = "", .exclusive = true};
+    struct binding inner = {.to = "session.y", .from = "session.x", .key = "#"};
+    struct binding outer = {.to = f->queue, .from = "session.y", .key = "a.*"};
 
     go_up(f);
     declare(f, f->queue);
     assert_int_equal(session_declare_exchange(f->session, f->ch, &x, 11), CONEY_OK);
     assert_int_equal(session_declare_exchange(f->session, f->ch, &y, 12), CONEY_OK);
-    assert_int_equal(
-            session_bind_exchange(f->session, f->ch, "session.y", "session.x", "#", 13),
-            CONEY_OK);
-    assert_int_equal(
-            session_bind_queue(f->session, f->ch, f->queue, "session.y", "a.*", 14),
-            CONEY_OK);
+    assert_int_equal(session_bind_exchange(f->session, f->ch, &inner, 13), CONEY_OK);
+    assert_int_equal(session_bind_queue(f->session, f->ch, &outer, 14), CONEY_OK);
     for (uint64_t cookie = 11; cookie <= 14; cookie++)
         assert_int_equal(expect(f, SESSION_REPLY).cookie, cookie);
     struct envelope e = message("m", "through both");

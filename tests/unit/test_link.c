@@ -29,8 +29,11 @@ static enum coney_rc declare(struct link_fixture *f, struct amqp_channel ch,
         void *to;
     } name = {.from = queue};
     amqp_queue_declare_t m = {.queue = {.len = strlen(queue), .bytes = name.to}};
-    return link_call(
-            f->link, ch, AMQP_QUEUE_DECLARE_METHOD, &m, 16, LINK_ANSWERED, cookie);
+    const struct link_method call = {.number = AMQP_QUEUE_DECLARE_METHOD,
+            .decoded = &m,
+            .size = 16,
+            .cookie = cookie};
+    return link_call(f->link, ch, &call);
 }
 
 /* --- channels and calls ---------------------------------------------------------------
@@ -134,6 +137,8 @@ static void a_stale_channel_reaches_nothing_even_when_its_number_is_used_again(
     struct amqp_channel old = link_fixture_channel(f);
     struct amqp_channel fresh = old;
     amqp_basic_ack_t ack = {.delivery_tag = 1};
+    const struct link_method call = {
+            .number = AMQP_BASIC_ACK_METHOD, .decoded = &ack, .answer = LINK_UNANSWERED};
 
     assert_int_equal(link_channel_close(f->link, old), CONEY_OK);
     peer_method(&f->in, old.number, 20, 41, "");
@@ -146,13 +151,9 @@ static void a_stale_channel_reaches_nothing_even_when_its_number_is_used_again(
     }
     assert_int_equal(fresh.number, old.number);
     assert_int_not_equal(fresh.generation, old.generation);
-    assert_int_equal(
-            link_call(f->link, old, AMQP_BASIC_ACK_METHOD, &ack, 0, LINK_UNANSWERED, 0),
-            CONEY_ECLOSED);
+    assert_int_equal(link_call(f->link, old, &call), CONEY_ECLOSED);
     assert_int_equal(link_channel_close(f->link, old), CONEY_ECLOSED);
-    assert_int_equal(
-            link_call(f->link, fresh, AMQP_BASIC_ACK_METHOD, &ack, 0, LINK_UNANSWERED, 0),
-            CONEY_OK);
+    assert_int_equal(link_call(f->link, fresh, &call), CONEY_OK);
 }
 
 static void channels_are_limited_by_what_was_negotiated(void **state)
@@ -238,6 +239,8 @@ static void a_full_output_refuses_calls_but_still_answers_the_broker(void **stat
     (void)state;
     struct link_fixture f;
     amqp_basic_ack_t ack = {.delivery_tag = 1};
+    const struct link_method call = {
+            .number = AMQP_BASIC_ACK_METHOD, .decoded = &ack, .answer = LINK_UNANSWERED};
     enum coney_rc rc = CONEY_OK;
 
     link_fixture_init(&f);
@@ -245,7 +248,7 @@ static void a_full_output_refuses_calls_but_still_answers_the_broker(void **stat
     link_fixture_log_in(&f);
     struct amqp_channel ch = link_fixture_channel(&f);
     for (int i = 0; i < 1000 && rc == CONEY_OK; i++)
-        rc = link_call(f.link, ch, AMQP_BASIC_ACK_METHOD, &ack, 0, LINK_UNANSWERED, 0);
+        rc = link_call(f.link, ch, &call);
     assert_int_equal(rc, CONEY_ELIMIT);
     size_t before = link_output(f.link).len;
     struct envelope e = {.properties = properties_none()};

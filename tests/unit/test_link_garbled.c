@@ -79,17 +79,21 @@ static void call(struct talk *t)
     amqp_bytes_t q = {.len = 1, .bytes = name.to};
     amqp_queue_declare_t declare = {.queue = q};
     amqp_basic_consume_t consume = {.queue = q};
+    const struct link_method declaring = {.number = AMQP_QUEUE_DECLARE_METHOD,
+            .decoded = &declare,
+            .size = 16,
+            .cookie = 1};
+    const struct link_method consuming = {.number = AMQP_BASIC_CONSUME_METHOD,
+            .decoded = &consume,
+            .size = 16,
+            .cookie = 2};
 
     t->has_called = true;
     assert_int_equal(link_channel_open(t->f.link, &a), CONEY_OK);
     assert_int_equal(link_channel_open(t->f.link, &b), CONEY_OK);
     assert_int_equal(link_confirm_select(t->f.link, b), CONEY_OK);
-    assert_int_equal(link_call(t->f.link, a, AMQP_QUEUE_DECLARE_METHOD, &declare, 16,
-                             LINK_ANSWERED, 1),
-            CONEY_OK);
-    assert_int_equal(link_call(t->f.link, a, AMQP_BASIC_CONSUME_METHOD, &consume, 16,
-                             LINK_ANSWERED, 2),
-            CONEY_OK);
+    assert_int_equal(link_call(t->f.link, a, &declaring), CONEY_OK);
+    assert_int_equal(link_call(t->f.link, a, &consuming), CONEY_OK);
     for (unsigned i = 1; i <= PUBLISHES; i++)
         link_fixture_publish(&t->f, b, NULL, i);
     t->published = PUBLISHES;

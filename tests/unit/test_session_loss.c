@@ -243,6 +243,8 @@ static void names_over_255_bytes_are_refused_by_every_call(void **state)
     struct amqp_channel ch;
     struct queue_declare q = {.queue = name};
     struct exchange_declare x = {.exchange = name, .type = "topic"};
+    struct binding long_key = {.to = "q", .from = "x", .key = name};
+    struct binding long_name = {.to = "q", .from = name, .key = "k"};
     struct consume c = {.queue = name, .consumer_tag = ""};
     struct envelope e = {.properties = properties_none()};
     struct publish p = {.exchange = "", .routing_key = name, .envelope = &e};
@@ -257,9 +259,8 @@ static void names_over_255_bytes_are_refused_by_every_call(void **state)
         assert_true(turn(f));
     assert_int_equal(session_declare_queue(f->session, ch, &q, 1), CONEY_EINVAL);
     assert_int_equal(session_declare_exchange(f->session, ch, &x, 1), CONEY_EINVAL);
-    assert_int_equal(session_bind_queue(f->session, ch, "q", "x", name, 1), CONEY_EINVAL);
-    assert_int_equal(
-            session_bind_exchange(f->session, ch, "q", name, "k", 1), CONEY_EINVAL);
+    assert_int_equal(session_bind_queue(f->session, ch, &long_key, 1), CONEY_EINVAL);
+    assert_int_equal(session_bind_exchange(f->session, ch, &long_name, 1), CONEY_EINVAL);
     assert_int_equal(session_delete_queue(f->session, ch, name, 1), CONEY_EINVAL);
     assert_int_equal(session_purge_queue(f->session, ch, name, 1), CONEY_EINVAL);
     assert_int_equal(session_consume(f->session, ch, &c, 1), CONEY_EINVAL);
