@@ -45,6 +45,8 @@ struct job {
     int64_t held_until_us;         /* HELD, wall time */
     bool give_back;                /* HELD: nack it then */
     bool paid;                     /* its rate limit slot is reserved */
+    bool attached;                 /* a copy has replaced a delivery that was lost */
+    unsigned result_tries;         /* times its result came back for want of a queue */
     bool alone;                    /* suspected to kill workers: runs with no other */
     enum job_end end;
     /* What must be confirmed before the end. */

@@ -251,6 +251,7 @@ static bool attach(struct worker *w, struct job *copy)
             job_task(j), job_id(j), j->queue);
     j->lane = copy->lane;
     j->tag = copy->tag;
+    j->attached = true;
     copy->lane = NULL;
     orphans_remove(w->orphans, j);
     jobs_remove(w, copy);

@@ -16,7 +16,13 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { TRY_AGAIN_MS = 1000, ERROR_TEXT_SIZE = 600 };
+enum {
+    TRY_AGAIN_MS = 1000,
+    /* For a client that lost the broker when we did, to come back and declare its queue.
+     */
+    RESULT_TRIES_MAX = 30,
+    ERROR_TEXT_SIZE = 600
+};
 
 static const char *prefix_of(const struct worker *w)
 {
@@ -189,8 +195,12 @@ void settle_resume(struct worker *w, struct job *j)
 
     if (j->lane && successor_missing)
         hand_over(w, j, &j->successor);
-    if (j->lane && result_missing)
+    if (j->lane && result_missing) {
+        /* Most reply queues are gone because nobody waits; only after a loss is it likely
+         * that somebody does, and is not back yet. */
+        j->result.mandatory = j->attached;
         hand_over(w, j, &j->result);
+    }
     if (is_on_its_way(j))
         return;
     if (!j->lane || (!successor_missing && !result_missing))
@@ -211,37 +221,56 @@ void settle_end(struct worker *w, struct job *j, enum job_end end)
     begin(w, j, end);
 }
 
+/* Whether a message that no queue took is worth another try. */
+static bool may_find_its_queue(struct job *j, const struct outgoing *out)
+{
+    if (out == &j->result)
+        return out->mandatory && j->result_tries++ < RESULT_TRIES_MAX;
+    return out->mandatory;
+}
+
+static void take_returned(struct job *j, const struct outgoing *out)
+{
+    log_error("message can't be published; %s  key=%s task=%s id=%s",
+            out == &j->result ? "result lost" : "delivery rejected to the broker",
+            out->routing_key, job_task(j), job_id(j));
+    if (out == &j->successor)
+        j->end = END_REJECT;
+}
+
+/* Whether @out needs no more thought. */
+static bool is_settled_by(
+        struct job *j, const struct outgoing *out, enum publish_outcome outcome)
+{
+    switch (outcome) {
+    case PUBLISH_ACKED:
+        return true;
+    case PUBLISH_RETURNED:
+        if (!may_find_its_queue(j, out)) {
+            take_returned(j, out);
+            return true;
+        }
+        log_debug("queue is not there; tried again in 1 s  key=%s task=%s id=%s",
+                out->routing_key, job_task(j), job_id(j));
+        return false;
+    case PUBLISH_NACKED:
+        log_warning(
+                "broker did not take a message; tried again in 1 s  key=%s task=%s id=%s",
+                out->routing_key, job_task(j), job_id(j));
+        return false;
+    case PUBLISH_UNKNOWN:
+        return false;
+    }
+    return false;
+}
+
 void settle_published(
         struct worker *w, struct outgoing *out, enum publish_outcome outcome)
 {
     struct job *j = out->owner;
     bool *done = out == &j->successor ? &j->successor_done : &j->result_done;
 
-    switch (outcome) {
-    case PUBLISH_ACKED:
-        *done = true;
-        break;
-    case PUBLISH_RETURNED:
-        if (out == &j->result || !out->mandatory) {
-            log_error("message can't be published; %s  task=%s id=%s",
-                    out == &j->result ? "result lost" : "delivery rejected to the broker",
-                    job_task(j), job_id(j));
-            *done = true;
-            if (out == &j->successor)
-                j->end = END_REJECT;
-            break;
-        }
-        log_error("queue is gone; tried again in 1 s  queue=%s task=%s id=%s", j->queue,
-                job_task(j), job_id(j));
-        break;
-    case PUBLISH_NACKED:
-        log_warning(
-                "broker did not take a message; tried again in 1 s  key=%s task=%s id=%s",
-                out->routing_key, job_task(j), job_id(j));
-        break;
-    case PUBLISH_UNKNOWN:
-        break;
-    }
+    *done = is_settled_by(j, out, outcome);
     if (*done || !j->lane)
         settle_resume(w, j);
     else if (!heap_has(&j->timer) &&
