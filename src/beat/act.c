@@ -28,7 +28,11 @@ enum {
 static struct tick_context tick_context(struct beat *b)
 {
     return (struct tick_context){
-            .config = b->plan->config, .origin = b->origin, .rng = &b->rng};
+            .config = b->plan->config,
+            .origin = b->origin,
+            .rng = &b->rng,
+            .now_us = clock_wall_us(),
+    };
 }
 
 /* --- ticks
@@ -84,7 +88,7 @@ static bool skip_expired(
     char due[TIME_TEXT_SIZE];
 
     if (tick_expires(context, t->entry, t->at_us, &expires_us) != CONEY_OK ||
-            expires_us == TASK_NO_TIME || expires_us > clock_wall_us())
+            expires_us == TASK_NO_TIME || expires_us > context->now_us)
         return false;
     time_format(t->at_us, due);
     log_warning("tick dropped: expired before it could be published  entry=%s due=%s",
@@ -97,22 +101,22 @@ static void publish_tick(struct beat *b, const struct schedule_tick *t)
 {
     const struct tick_context context = tick_context(b);
     struct coney_error err = {.text = ""};
-    struct envelope e;
-    const char *queue = NULL;
+    struct tick_message m;
 
     log_dropped_ticks(t);
     if (skip_expired(b, &context, t))
         return;
-    enum coney_rc rc =
-            tick_encode(&context, t->entry, t->at_us, clock_wall_us(), &e, &queue, &err);
+    enum coney_rc rc = tick_encode(&context, t->entry, t->at_us, &m, &err);
     if (rc != CONEY_OK) {
         fail_tick(b, t->index, err.text);
         return;
     }
-    const struct publish p = {
-            .exchange = "", .routing_key = queue, .mandatory = true, .envelope = &e};
+    const struct publish p = {.exchange = "",
+            .routing_key = m.queue,
+            .mandatory = true,
+            .envelope = &m.envelope};
     rc = session_publish(b->session, b->channel, &p, tick_cookie(b, t->index));
-    envelope_fini(&e);
+    envelope_fini(&m.envelope);
     if (rc != CONEY_OK)
         fail_tick(b, t->index,
                 rc == CONEY_EINVAL ? "it does not fit into AMQP"
@@ -227,9 +231,13 @@ void act_receive(struct beat *b, const struct delivery *d)
 {
     struct coney_error err = {.text = ""};
     const struct leader_moment moment = beat_moment(b);
+    const struct leader_arrival arrival = {
+            .tag = d->tag,
+            .message_id = d->envelope.properties.message_id,
+            .body = d->envelope.body,
+    };
 
-    enum coney_rc rc = leader_receive(b->leader, d->tag,
-            d->envelope.properties.message_id, d->envelope.body, &moment, &err);
+    enum coney_rc rc = leader_receive(b->leader, &arrival, &moment, &err);
     switch (rc) {
     case CONEY_OK:
         break;

@@ -152,24 +152,25 @@ static void compare(struct leader *l, const struct token *t, uint64_t tag,
         push_ack(l, tag);
 }
 
-enum coney_rc leader_receive(struct leader *l, uint64_t tag, const char *message_id,
-        struct bytes body, const struct leader_moment *moment, struct coney_error *err)
+enum coney_rc leader_receive(struct leader *l, const struct leader_arrival *arrival,
+        const struct leader_moment *moment, struct coney_error *err)
 {
     struct token *t = NULL;
+    const char *id = arrival->message_id;
 
     assert(l->state != LEADER_ABSENT);
-    if (l->writing.is_out && message_id && strcmp(message_id, l->writing.id) == 0) {
-        l->writing.tag = tag;
+    if (l->writing.is_out && id && strcmp(id, l->writing.id) == 0) {
+        l->writing.tag = arrival->tag;
         finish_writing(l);
         return CONEY_OK;
     }
-    enum coney_rc rc = token_decode(body, &t, err);
+    enum coney_rc rc = token_decode(arrival->body, &t, err);
     if (rc != CONEY_OK)
         return rc;
     if (has_token(l))
-        compare(l, t, tag, moment);
+        compare(l, t, arrival->tag, moment);
     else
-        take(l, t, tag, moment);
+        take(l, t, arrival->tag, moment);
     token_free(t);
     return CONEY_OK;
 }

@@ -66,6 +66,13 @@ struct leader_moment {
     bool is_silent; /* session_is_silent() */
 };
 
+/* A message of the token's queue; borrowed for the call. */
+struct leader_arrival {
+    uint64_t tag;
+    const char *message_id; /* NULL: none */
+    struct bytes body;
+};
+
 struct leader;
 
 /* @agenda is borrowed until the next leader_set_agenda() or leader_free(). NULL when out
@@ -90,9 +97,8 @@ void leader_lost(struct leader *l);
  * with, as token_decode() says: bury it, or (CONEY_EREFUSED, CONEY_ENOMEM) let go of the
  * channel.
  */
-enum coney_rc leader_receive(struct leader *l, uint64_t tag, const char *message_id,
-        struct bytes body, const struct leader_moment *moment,
-        struct coney_error *err) CONEY_MUST_CHECK;
+enum coney_rc leader_receive(struct leader *l, const struct leader_arrival *arrival,
+        const struct leader_moment *moment, struct coney_error *err) CONEY_MUST_CHECK;
 /* What could not be read is out of the way; a seed may be wanted. */
 void leader_buried(struct leader *l, int64_t now_ms);
 void leader_wrote(struct leader *l, enum publish_outcome outcome, int64_t now_ms);

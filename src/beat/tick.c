@@ -28,8 +28,8 @@ static enum coney_rc name_entry(
 }
 
 enum coney_rc tick_encode(const struct tick_context *context,
-        const struct schedule_entry *entry, int64_t due_us, int64_t now_us,
-        struct envelope *out, const char **queue, struct coney_error *err)
+        const struct schedule_entry *entry, int64_t due_us, struct tick_message *out,
+        struct coney_error *err)
 {
     char id[UUID_TEXT_SIZE];
     struct table headers = {.count = 0};
@@ -45,7 +45,7 @@ enum coney_rc tick_encode(const struct tick_context *context,
         goto out;
     }
     schedule_entry_id(entry, context->config->beat.name, due_us, id);
-    *queue = entry->queue ? entry->queue : policy->queue;
+    out->queue = entry->queue ? entry->queue : policy->queue;
     spec.id = id;
     spec.task = entry->task;
     spec.args = entry->args;
@@ -54,11 +54,11 @@ enum coney_rc tick_encode(const struct tick_context *context,
     spec.app_id = "coney-beat";
     spec.priority = entry->priority >= 0 ? entry->priority : policy->priority;
     spec.headers = &headers;
-    rc = task_encode(&spec, now_us, context->rng, out, err);
+    rc = task_encode(&spec, context->now_us, context->rng, &out->envelope, err);
     /* A queue's broker would dead-letter the expired; a worker knows that they are not
      * failures. */
     if (rc == CONEY_OK)
-        out->properties.expiration = NULL;
+        out->envelope.properties.expiration = NULL;
 out:
     arena_free(a);
     return rc;

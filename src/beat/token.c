@@ -152,7 +152,7 @@ static enum coney_rc read_entries(
 
 static enum coney_rc read_version(const json_t *body, struct coney_error *err)
 {
-    int64_t version;
+    int64_t version = 0;
     enum coney_rc rc = read_integer(body, "version", INT32_MAX, &version, err);
     if (rc == CONEY_OK && version > TOKEN_VERSION)
         return error_set(err, CONEY_EREFUSED,

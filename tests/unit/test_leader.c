@@ -80,8 +80,9 @@ static void expect(struct fixture *f, enum leader_do what)
 
 static void deliver(struct fixture *f, const char *id, struct bytes body)
 {
-    assert_int_equal(
-            leader_receive(f->leader, ++f->tag, id, body, &f->now, NULL), CONEY_OK);
+    const struct leader_arrival arrival = {
+            .tag = ++f->tag, .message_id = id, .body = body};
+    assert_int_equal(leader_receive(f->leader, &arrival, &f->now, NULL), CONEY_OK);
 }
 
 /* The token that was written last comes from the queue. */
@@ -283,14 +284,12 @@ static void a_leader_that_meets_a_greater_token_resigns(void **state)
 static void what_cannot_be_read_is_left_to_the_owner(void **state)
 {
     struct fixture *f = *state;
-    const struct bytes rubbish = {.data = "rubbish", .len = 7};
-    const struct bytes later = {.data = "{\"version\": 9}", .len = 14};
+    const struct leader_arrival rubbish = {.tag = 1, .body = {"rubbish", 7}};
+    const struct leader_arrival later = {.tag = 2, .body = {"{\"version\": 9}", 14}};
 
     leader_opened(f->leader, false, f->now.now_ms);
-    assert_int_equal(
-            leader_receive(f->leader, 1, NULL, rubbish, &f->now, NULL), CONEY_ESYNTAX);
-    assert_int_equal(
-            leader_receive(f->leader, 2, "x", later, &f->now, NULL), CONEY_EREFUSED);
+    assert_int_equal(leader_receive(f->leader, &rubbish, &f->now, NULL), CONEY_ESYNTAX);
+    assert_int_equal(leader_receive(f->leader, &later, &f->now, NULL), CONEY_EREFUSED);
     expect(f, LEADER_WAIT);
     leader_buried(f->leader, f->now.now_ms);
     expect(f, LEADER_SEED);

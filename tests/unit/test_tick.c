@@ -28,8 +28,10 @@ static int set_up(void **state)
     assert_non_null(f);
     f->config = config_of(text);
     rng_seed(&f->rng, 1);
-    f->context = (struct tick_context){
-            .config = f->config, .origin = "gen7@host", .rng = &f->rng};
+    f->context = (struct tick_context){.config = f->config,
+            .origin = "gen7@host",
+            .rng = &f->rng,
+            .now_us = EIGHT + 40000000};
     *state = f;
     return 0;
 }
@@ -60,44 +62,41 @@ static void the_policy_fills_in_what_the_entry_leaves_open(void **state)
 {
     struct fixture *f = *state;
     const struct schedule_entry *s = entry(f, "by-policy");
-    struct envelope e;
-    const char *queue;
+    struct tick_message m;
     char id[UUID_TEXT_SIZE];
 
-    assert_int_equal(
-            tick_encode(&f->context, s, EIGHT, EIGHT + 40000000, &e, &queue, NULL),
-            CONEY_OK);
+    assert_int_equal(tick_encode(&f->context, s, EIGHT, &m, NULL), CONEY_OK);
     schedule_entry_id(s, "main", EIGHT, id);
-    assert_string_equal(queue, "coney.high");
-    assert_string_equal(e.properties.message_id, id);
-    assert_string_equal(header(&e, "id"), id);
-    assert_string_equal(header(&e, "task"), "a.high");
-    assert_string_equal(header(&e, "origin"), "gen7@host");
-    assert_string_equal(header(&e, "periodic_task_name"), "by-policy");
+    assert_string_equal(m.queue, "coney.high");
+    assert_string_equal(m.envelope.properties.message_id, id);
+    assert_string_equal(header(&m.envelope, "id"), id);
+    assert_string_equal(header(&m.envelope, "task"), "a.high");
+    assert_string_equal(header(&m.envelope, "origin"), "gen7@host");
+    assert_string_equal(header(&m.envelope, "periodic_task_name"), "by-policy");
     /* an hour from the due time, however late it is published */
-    assert_string_equal(header(&e, "expires"), "2026-11-20T09:00:00.000000+00:00");
-    assert_null(e.properties.expiration);
-    assert_string_equal(e.properties.app_id, "coney-beat");
-    assert_int_equal(e.properties.priority, -1);
-    assert_int_equal(e.properties.delivery_mode, DELIVERY_PERSISTENT);
-    envelope_fini(&e);
+    assert_string_equal(
+            header(&m.envelope, "expires"), "2026-11-20T09:00:00.000000+00:00");
+    assert_null(m.envelope.properties.expiration);
+    assert_string_equal(m.envelope.properties.app_id, "coney-beat");
+    assert_int_equal(m.envelope.properties.priority, -1);
+    assert_int_equal(m.envelope.properties.delivery_mode, DELIVERY_PERSISTENT);
+    envelope_fini(&m.envelope);
 }
 
 static void the_entry_beats_the_policy(void **state)
 {
     struct fixture *f = *state;
-    struct envelope e;
-    const char *queue;
+    struct tick_message m;
 
-    assert_int_equal(tick_encode(&f->context, entry(f, "by-entry"), EIGHT, EIGHT, &e,
-                             &queue, NULL),
-            CONEY_OK);
-    assert_string_equal(queue, "coney.low");
-    assert_string_equal(header(&e, "expires"), "2026-11-20T08:00:05.000000+00:00");
-    assert_int_equal(e.properties.priority, 9);
-    assert_memory_equal(e.body.data, "[[1, \"two\"], {\"x\": [null]}, ",
+    assert_int_equal(
+            tick_encode(&f->context, entry(f, "by-entry"), EIGHT, &m, NULL), CONEY_OK);
+    assert_string_equal(m.queue, "coney.low");
+    assert_string_equal(
+            header(&m.envelope, "expires"), "2026-11-20T08:00:05.000000+00:00");
+    assert_int_equal(m.envelope.properties.priority, 9);
+    assert_memory_equal(m.envelope.body.data, "[[1, \"two\"], {\"x\": [null]}, ",
             strlen("[[1, \"two\"], {\"x\": [null]}, "));
-    envelope_fini(&e);
+    envelope_fini(&m.envelope);
 }
 
 static void expiry_counts_from_the_due_time(void **state)
@@ -121,15 +120,14 @@ static void every_allocation_may_fail(void **state)
     struct fixture *f = *state;
     for (unsigned n = 1;; n++) {
         struct coney_error err = {.rc = CONEY_OK};
-        struct envelope e = {.arena = NULL};
-        const char *queue;
+        struct tick_message m = {.queue = NULL};
         test_fail_allocation(n);
-        enum coney_rc rc = tick_encode(
-                &f->context, entry(f, "by-entry"), EIGHT, EIGHT, &e, &queue, &err);
+        enum coney_rc rc =
+                tick_encode(&f->context, entry(f, "by-entry"), EIGHT, &m, &err);
         bool failed = test_allocation_failed();
         test_fail_allocation(0);
         if (rc == CONEY_OK)
-            envelope_fini(&e);
+            envelope_fini(&m.envelope);
         if (!failed)
             break;
         assert_true(rc == CONEY_ENOMEM || rc == CONEY_OK);
