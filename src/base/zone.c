@@ -233,7 +233,7 @@ static enum coney_rc read_footer(struct reader *r, struct zone *z)
 
 static enum coney_rc read_file(struct reader *r, struct zone *z)
 {
-    struct block block;
+    struct block block = {.version = '\0'};
 
     enum coney_rc rc = read_header(r, 4, &block);
     if (rc != CONEY_OK)

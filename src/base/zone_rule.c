@@ -247,34 +247,41 @@ static struct change_at dst_ends(const struct zone_rule *r, int64_t year)
     return (struct change_at){.utc_s = local_s - r->dst.offset_s, .type = &r->std};
 }
 
+/* What holds at an instant, and from when to when. */
+struct holding {
+    const struct zone_rule_type *type;
+    int64_t start_s;
+    int64_t end_s;
+};
+
+/* Of two changes at one instant the later to be considered counts. */
+static void consider(struct holding *h, struct change_at change, int64_t utc_s)
+{
+    if (change.utc_s > utc_s) {
+        if (change.utc_s < h->end_s)
+            h->end_s = change.utc_s;
+    } else if (change.utc_s >= h->start_s) {
+        h->start_s = change.utc_s;
+        h->type = change.type;
+    }
+}
+
 const struct zone_rule_type *zone_rule_at(
         const struct zone_rule *r, int64_t utc_s, int64_t *start_s, int64_t *end_s)
 {
     /* A time of day of up to a week carries a change into a neighbouring year, so two
      * years to each side hold the changes around any instant. */
     enum { YEARS_AROUND = 2 };
-    const struct zone_rule_type *type = &r->std;
+    struct holding h = {.type = &r->std, .start_s = INT64_MIN, .end_s = INT64_MAX};
+    int64_t year = calendar_date_of(calendar_floor_div(utc_s, CALENDAR_DAY_S)).year;
 
-    *start_s = INT64_MIN;
-    *end_s = INT64_MAX;
-    if (!r->has_dst)
-        return type;
-
-    int64_t day = calendar_floor_div(utc_s, CALENDAR_DAY_S);
-    int64_t year = calendar_date_of(day).year;
-    for (int64_t y = year - YEARS_AROUND; y <= year + YEARS_AROUND; y++) {
-        struct change_at changes[] = {dst_ends(r, y), dst_begins(r, y)};
-        for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
-            /* Of two at one instant the later in this order counts: daylight saving all
-             * year ends and begins anew with the year (RFC 9636 §3.3.2). */
-            if (changes[i].utc_s > utc_s) {
-                if (changes[i].utc_s < *end_s)
-                    *end_s = changes[i].utc_s;
-            } else if (changes[i].utc_s >= *start_s) {
-                *start_s = changes[i].utc_s;
-                type = changes[i].type;
-            }
-        }
+    /* The end before the beginning: daylight saving all year ends and begins anew with
+     * the year (RFC 9636 §3.3.2). */
+    for (int64_t y = year - YEARS_AROUND; r->has_dst && y <= year + YEARS_AROUND; y++) {
+        consider(&h, dst_ends(r, y), utc_s);
+        consider(&h, dst_begins(r, y), utc_s);
     }
-    return type;
+    *start_s = h.start_s;
+    *end_s = h.end_s;
+    return h.type;
 }

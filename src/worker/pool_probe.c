@@ -17,6 +17,7 @@
 #include "worker/spawn.h"
 #include "worker/verdict.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -71,6 +72,7 @@ static enum coney_rc take_task(
         const json_t *task, struct offered_tasks *out, struct coney_error *err)
 {
     const char *name = json_string_value(json_object_get(task, "name"));
+    assert(out->items);
     if (!name)
         return error_set(err, CONEY_EIO, "the runner's list has a task without a name");
     struct offered_task *t = &out->items[out->count];

@@ -64,13 +64,13 @@ static int64_t hard_limit(const struct assignment *a, int64_t kill_after_soft_ms
     return least_ms == CLOCK_NEVER ? CONFIG_NONE : least_ms;
 }
 
-enum coney_rc posted_add(struct posted_list *l, struct board *b,
-        const struct assignment *a, int64_t kill_after_soft_ms, int64_t now_ms,
+enum coney_rc posted_add(struct posted_list *l, struct board *b, const struct posting *p,
         int64_t *next_ms, struct coney_error *err)
 {
+    const struct assignment *a = p->assignment;
     struct board_ticket ticket;
     struct record_job job = record_of(a);
-    job.hard_ms = hard_limit(a, kill_after_soft_ms);
+    job.hard_ms = hard_limit(a, p->kill_after_soft_ms);
     enum coney_rc rc = board_post(b, &job, &ticket, err);
     if (rc != CONEY_OK)
         return rc;
@@ -80,14 +80,14 @@ enum coney_rc posted_add(struct posted_list *l, struct board *b,
     *j = (struct posted){
             .ticket = ticket,
             .job = a->job,
-            .posted_ms = now_ms,
+            .posted_ms = p->now_ms,
             .soft_ms = a->soft_ms,
             .hard_ms = job.hard_ms,
             .max_tasks = a->policy->max_tasks,
             .max_memory = a->policy->max_memory,
     };
     l->count++;
-    *next_ms = earlier(after(now_ms, j->soft_ms), after(now_ms, j->hard_ms));
+    *next_ms = earlier(after(p->now_ms, j->soft_ms), after(p->now_ms, j->hard_ms));
     return CONEY_OK;
 }
 

@@ -36,13 +36,18 @@ enum posted_demand {
     POSTED_KILL_IDLER  /* nothing runs, though a job has been waiting for too long */
 };
 
+struct posting {
+    const struct assignment *assignment;
+    int64_t kill_after_soft_ms; /* CONFIG_NONE: a soft limit never becomes a hard one */
+    int64_t now_ms;
+};
+
 /*
- * Post a job. A soft limit becomes a hard one @kill_after_soft_ms later, unless that is
- * CONFIG_NONE or the hard one comes first. *@next_ms is when its limits can first demand
+ * Post a job. A soft limit becomes a hard one after a while, unless that one comes
+ * first. *@next_ms is when its limits can first demand
  * anything, CLOCK_NEVER for never. Errors as board_post().
  */
-enum coney_rc posted_add(struct posted_list *l, struct board *b,
-        const struct assignment *a, int64_t kill_after_soft_ms, int64_t now_ms,
+enum coney_rc posted_add(struct posted_list *l, struct board *b, const struct posting *p,
         int64_t *next_ms, struct coney_error *err) CONEY_MUST_CHECK;
 /* Forget it; returns its job. */
 void *posted_remove(struct posted_list *l, struct posted *j);

@@ -465,17 +465,18 @@ void runner_proc_stop(struct runner_proc *r)
 enum coney_rc runner_proc_assign(
         struct runner_proc *r, const struct assignment *a, struct coney_error *err)
 {
-    int64_t now_ms = clock_mono_ms();
+    const struct posting p = {.assignment = a,
+            .kill_after_soft_ms = r->kill_after_soft_ms,
+            .now_ms = clock_mono_ms()};
     int64_t next_ms;
     assert(r->state == RUNNER_IDLE || r->state == RUNNER_BUSY);
 
-    enum coney_rc rc = posted_add(
-            &r->jobs, r->board, a, r->kill_after_soft_ms, now_ms, &next_ms, err);
+    enum coney_rc rc = posted_add(&r->jobs, r->board, &p, &next_ms, err);
     if (rc != CONEY_OK)
         return rc;
     r->state = RUNNER_BUSY;
     arm(r, next_ms);
-    arm(r, now_ms + r->start_ms);
+    arm(r, p.now_ms + r->start_ms);
     return CONEY_OK;
 }
 

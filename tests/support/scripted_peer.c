@@ -138,9 +138,11 @@ void peer_header(struct peer_bytes *b, unsigned channel, uint64_t body_size,
 }
 
 void peer_deliver(struct peer_bytes *b, unsigned channel, uint64_t tag,
-        const struct peer_bytes *properties, const void *body, size_t len, size_t piece)
+        const struct peer_bytes *properties, const struct peer_body *body)
 {
-    const uint8_t *p = body;
+    const uint8_t *p = body->data;
+    size_t len = body->len;
+    size_t piece = body->piece;
 
     peer_method(b, channel, 60, 60, "sqoss", "tag", tag, 0u, "exchange", "key");
     peer_header(b, channel, len, properties);
@@ -289,7 +291,7 @@ static bool read_all(int fd, uint8_t *data, size_t len)
 
 bool peer_await(int fd, unsigned class_id, unsigned method_id)
 {
-    uint8_t prefix[7];
+    uint8_t prefix[7] = {0};
     uint8_t *payload = malloc(FRAME_ROOM);
     bool found = false;
 

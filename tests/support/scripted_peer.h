@@ -40,9 +40,15 @@ void peer_method(struct peer_bytes *b, unsigned channel, unsigned class_id,
 /* A content header frame; @properties with their flags, or NULL for none. */
 void peer_header(struct peer_bytes *b, unsigned channel, uint64_t body_size,
         const struct peer_bytes *properties);
-/* A basic.deliver with header and body, in body frames of at most @piece bytes. */
+/* A delivery's body, sent in frames of at most @piece bytes. */
+struct peer_body {
+    const void *data;
+    size_t len;
+    size_t piece;
+};
+/* A basic.deliver with header and body. */
 void peer_deliver(struct peer_bytes *b, unsigned channel, uint64_t tag,
-        const struct peer_bytes *properties, const void *body, size_t len, size_t piece);
+        const struct peer_bytes *properties, const struct peer_body *body);
 /* Properties with nothing but headers: the encoded table @table, its length first. */
 void peer_headers(struct peer_bytes *properties, const struct peer_bytes *table);
 

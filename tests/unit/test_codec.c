@@ -254,7 +254,7 @@ static void any_properties_and_headers_come_back_the_same(void **state)
         struct envelope out = {
                 .properties = random_properties(f), .headers = random_table(f, 4, true)};
         struct envelope back;
-        struct bytes data;
+        struct bytes data = {.len = 0};
         assert_int_equal(encode(f, &out, &data), CONEY_OK);
         decode(f, data, &back, HEADERS_TAKEN);
         assert_properties_equal(&out.properties, &back.properties);
@@ -280,7 +280,7 @@ static void a_key_of_256_bytes_is_refused_at_any_depth(void **state)
     for (size_t len = 255; len <= 256; len++) {
         struct envelope e = {.properties = properties_none()};
         struct field inner = {.key = literal("t"), .type = FIELD_TABLE};
-        struct bytes data;
+        struct bytes data = {.len = 0};
         assert_int_equal(
                 table_set_void(&inner.value.table, f->arena, text_of(f, len)), CONEY_OK);
         assert_int_equal(table_append(&e.headers, f->arena, &inner), CONEY_OK);
@@ -293,7 +293,7 @@ static void a_property_of_256_bytes_is_refused(void **state)
     struct fixture *f = *state;
     for (size_t len = 255; len <= 256; len++) {
         struct envelope e = {.properties = properties_none()};
-        struct bytes data;
+        struct bytes data = {.len = 0};
         e.properties.app_id = text_of(f, len);
         assert_int_equal(encode(f, &e, &data), len == 255 ? CONEY_OK : CONEY_EINVAL);
     }
@@ -391,7 +391,7 @@ static void properties_cut_anywhere_are_refused_or_whole(void **state)
     struct fixture *f = *state;
     struct envelope whole = {
             .properties = random_properties(f), .headers = random_table(f, 3, true)};
-    struct bytes data;
+    struct bytes data = {.len = 0};
     assert_int_equal(encode(f, &whole, &data), CONEY_OK);
     for (size_t len = 0; len < data.len; len++) {
         struct envelope e;
@@ -409,7 +409,7 @@ static void garbled_properties_never_crash(void **state)
     struct fixture *f = *state;
     for (int round = 0; round < 20000; round++) {
         struct envelope out = {.properties = properties_none()};
-        struct bytes data;
+        struct bytes data = {.len = 0};
         struct envelope e;
         enum codec_headers taken;
         if (round % 50 == 0) {

@@ -130,7 +130,7 @@ static void flood(void *ctx, int fd, unsigned n)
     (void)n;
     peer_method(&b, 1, 20, 11, "S", "");
     for (uint64_t tag = 1; tag <= FLOOD; tag++)
-        peer_deliver(&b, 1, tag, NULL, "x", 1, 1);
+        peer_deliver(&b, 1, tag, NULL, &(struct peer_body){"x", 1, 1});
     if (peer_log_in(fd, 60) && peer_await(fd, 20, 10) && peer_send(fd, &b))
         peer_await_end(fd);
     peer_bytes_fini(&b);

@@ -181,7 +181,7 @@ static void closing_a_channel_ignores_deliveries_until_it_is_answered(void **sta
     struct amqp_channel ch = link_fixture_channel(f);
 
     assert_int_equal(link_channel_close(f->link, ch), CONEY_OK);
-    peer_deliver(&f->in, ch.number, 1, NULL, "late", 4, 100);
+    peer_deliver(&f->in, ch.number, 1, NULL, &(struct peer_body){"late", 4, 100});
     peer_method(&f->in, ch.number, 60, 30, "so", "tag", 1u);
     peer_method(&f->in, ch.number, 20, 41, "");
     link_fixture_hear(f);
@@ -288,11 +288,12 @@ static void a_delivery_comes_whole_however_its_body_is_cut(void **state)
     struct amqp_channel ch = link_fixture_channel(f);
 
     for (size_t piece = 1; piece <= 11; piece++) {
-        peer_deliver(&f->in, ch.number, piece, NULL, "hello world", 11, piece);
+        peer_deliver(&f->in, ch.number, piece, NULL,
+                &(struct peer_body){"hello world", 11, piece});
         link_fixture_hear(f);
         assert_delivery(f, ch, piece, "hello world");
     }
-    peer_deliver(&f->in, ch.number, 99, NULL, "", 0, 1);
+    peer_deliver(&f->in, ch.number, 99, NULL, &(struct peer_body){"", 0, 1});
     link_fixture_hear(f);
     assert_delivery(f, ch, 99, "");
     link_fixture_no_event(f);
@@ -366,7 +367,7 @@ static void a_body_above_the_limit_is_skipped_and_flagged(void **state)
     struct amqp_channel ch = link_fixture_channel(&f);
     memset(body, 'x', sizeof(body));
     for (size_t len = 1000; len <= 1001; len++) {
-        peer_deliver(&f.in, ch.number, len, NULL, body, len, 300);
+        peer_deliver(&f.in, ch.number, len, NULL, &(struct peer_body){body, len, 300});
         link_fixture_hear(&f);
         struct session_event ev = link_fixture_event(&f, SESSION_DELIVERY);
         assert_int_equal(ev.delivery.tag, len);
@@ -377,7 +378,7 @@ static void a_body_above_the_limit_is_skipped_and_flagged(void **state)
         assert_non_null(ev.delivery.envelope.body.data);
         session_event_fini(&ev);
     }
-    peer_deliver(&f.in, ch.number, 3, NULL, "next", 4, 300);
+    peer_deliver(&f.in, ch.number, 3, NULL, &(struct peer_body){"next", 4, 300});
     link_fixture_hear(&f);
     assert_delivery(&f, ch, 3, "next");
     link_fixture_fini(&f);
@@ -392,7 +393,7 @@ static void a_large_body_in_small_pieces_comes_whole(void **state)
 
     for (size_t i = 0; i < SIZE; i++)
         body[i] = (uint8_t)(i * 7 + i / 251);
-    peer_deliver(&f->in, ch.number, 1, NULL, body, SIZE, 5000);
+    peer_deliver(&f->in, ch.number, 1, NULL, &(struct peer_body){body, SIZE, 5000});
     for (size_t done = 0; done < f->in.len; done += 10000)
         link_fixture_feed(f, f->in.data + done,
                 f->in.len - done < 10000 ? f->in.len - done : 10000);
@@ -414,7 +415,7 @@ static void headers_that_are_refused_leave_the_body(void **state)
     peer_number(&table, 3, 4);
     peer_raw(&table, "\1k?", 3);
     peer_headers(&properties, &table);
-    peer_deliver(&f->in, ch.number, 1, &properties, "body", 4, 100);
+    peer_deliver(&f->in, ch.number, 1, &properties, &(struct peer_body){"body", 4, 100});
     link_fixture_hear(f);
     struct session_event ev = link_fixture_event(f, SESSION_DELIVERY);
     assert_int_equal(ev.delivery.flaw, DELIVERY_HEADERS_REFUSED);
@@ -434,7 +435,7 @@ static void events_that_nobody_takes_stop_the_reading(void **state)
     size_t got = 0;
 
     for (uint64_t tag = 1; tag <= COUNT; tag++)
-        peer_deliver(&f->in, ch.number, tag, NULL, "x", 1, 10);
+        peer_deliver(&f->in, ch.number, tag, NULL, &(struct peer_body){"x", 1, 10});
     link_fixture_hear(f);
     while (got < COUNT) {
         size_t this_turn = 0;

@@ -42,8 +42,8 @@ static void conversation(struct peer_bytes *b)
     peer_raw(&table, "\0\0\1", 3);
     table.data[3] = (uint8_t)(table.len - 4);
     peer_headers(&properties, &table);
-    peer_deliver(b, 1, 1, &properties, "hello world", 11, 4);
-    peer_deliver(b, 1, 2, NULL, "", 0, 4);
+    peer_deliver(b, 1, 1, &properties, &(struct peer_body){"hello world", 11, 4});
+    peer_deliver(b, 1, 2, NULL, &(struct peer_body){"", 0, 4});
     peer_method(b, 2, 60, 80, "qo", (uint64_t)2, 0u);
     peer_method(b, 2, 60, 50, "wsss", 312u, "NO_ROUTE", "", "key");
     peer_header(b, 2, 4, NULL);
@@ -316,7 +316,7 @@ static void hostile_headers(struct peer_bytes *b, unsigned kind)
     table.data[2] = (uint8_t)((table.len - 4) >> 8);
     table.data[3] = (uint8_t)(table.len - 4);
     peer_headers(&properties, &table);
-    peer_deliver(b, 1, 1, &properties, "x", 1, 1);
+    peer_deliver(b, 1, 1, &properties, &(struct peer_body){"x", 1, 1});
     peer_bytes_fini(&table);
     peer_bytes_fini(&properties);
 }

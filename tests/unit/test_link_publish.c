@@ -126,7 +126,7 @@ static void a_confirm_of_nothing_ends_the_link(void **state)
         struct amqp_channel ch = mistake == 0 ? link_fixture_channel(&f)
                                               : link_fixture_confirm_channel(&f);
         link_fixture_publish(&f, ch, "id", 1);
-        peer_method(&f.in, ch.number, 60, 80, "qo", (uint64_t)(1 + mistake), 0u);
+        peer_method(&f.in, ch.number, 60, 80, "qo", (uint64_t)mistake + 1, 0u);
         link_fixture_hear(&f);
         assert_int_equal(link_phase(f.link), LINK_OVER);
         link_fixture_fini(&f);

@@ -53,9 +53,10 @@ static void post(
             .hard_ms = hard_ms,
             .body = {"[]", 2},
             .job = job};
-    assert_int_equal(posted_add(&d->list, d->board, &a, d->kill_after_soft_ms, now_ms,
-                             &d->next_ms, &err),
-            CONEY_OK);
+    struct posting p = {.assignment = &a,
+            .kill_after_soft_ms = d->kill_after_soft_ms,
+            .now_ms = now_ms};
+    assert_int_equal(posted_add(&d->list, d->board, &p, &d->next_ms, &err), CONEY_OK);
 }
 
 /* The runner begins its next job; returns when, and that job as the master sees it. */

@@ -17,15 +17,21 @@ static void put(struct replies *r, const char *id, const char *status, const cha
     json_decref(m.value);
 }
 
-static void assert_result(struct replies *r, const char *id, enum coney_status status,
-        const char *value, const char *type, const char *text)
+struct expected {
+    enum coney_status status;
+    const char *value;
+    const char *type;
+    const char *text;
+};
+
+static void assert_result(struct replies *r, const char *id, const struct expected *e)
 {
-    const char *expected[] = {id, value, type, text};
+    const char *expected[] = {id, e->value, e->type, e->text};
     struct coney_result *result = replies_take(r, id);
     assert_non_null(result);
     const char *found[] = {
             result->id, result->value, result->error_type, result->error_text};
-    assert_int_equal(result->status, status);
+    assert_int_equal(result->status, e->status);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(found[i] == NULL, expected[i] == NULL);
         if (expected[i])
@@ -55,9 +61,10 @@ static void a_success_is_its_json(void **state)
     put(r, "a", "SUCCESS", "5");
     put(r, "b", "SUCCESS", "{\"x\": [1, null]}");
     put(r, "c", "SUCCESS", NULL);
-    assert_result(r, "b", CONEY_SUCCESS, "{\"x\":[1,null]}", NULL, NULL);
-    assert_result(r, "a", CONEY_SUCCESS, "5", NULL, NULL);
-    assert_result(r, "c", CONEY_SUCCESS, "null", NULL, NULL);
+    assert_result(
+            r, "b", &(struct expected){CONEY_SUCCESS, "{\"x\":[1,null]}", NULL, NULL});
+    assert_result(r, "a", &(struct expected){CONEY_SUCCESS, "5", NULL, NULL});
+    assert_result(r, "c", &(struct expected){CONEY_SUCCESS, "null", NULL, NULL});
     assert_int_equal(r->count, 0);
     assert_int_equal(r->bytes, 0);
 }
@@ -75,12 +82,16 @@ static void a_failure_is_its_type_and_text(void **state)
             "{\"exc_type\": \"TaskRevokedError\", \"exc_message\": [\"expired\"]}");
     put(r, "e", "FAILURE", "\"just text\"");
     put(r, "f", "FAILURE", "{\"exc_type\": 3, \"exc_message\": {\"deep\": true}}");
-    assert_result(r, "a", CONEY_FAILURE, NULL, "ValueError", "boom");
-    assert_result(r, "b", CONEY_FAILURE, NULL, "KeyError", "[\"k\",7]");
-    assert_result(r, "c", CONEY_FAILURE, NULL, "SoftTimeLimitExceeded", NULL);
-    assert_result(r, "d", CONEY_REVOKED, NULL, "TaskRevokedError", "expired");
-    assert_result(r, "e", CONEY_FAILURE, NULL, NULL, "just text");
-    assert_result(r, "f", CONEY_FAILURE, NULL, NULL, "{\"deep\":true}");
+    assert_result(r, "a", &(struct expected){CONEY_FAILURE, NULL, "ValueError", "boom"});
+    assert_result(
+            r, "b", &(struct expected){CONEY_FAILURE, NULL, "KeyError", "[\"k\",7]"});
+    assert_result(r, "c",
+            &(struct expected){CONEY_FAILURE, NULL, "SoftTimeLimitExceeded", NULL});
+    assert_result(r, "d",
+            &(struct expected){CONEY_REVOKED, NULL, "TaskRevokedError", "expired"});
+    assert_result(r, "e", &(struct expected){CONEY_FAILURE, NULL, NULL, "just text"});
+    assert_result(
+            r, "f", &(struct expected){CONEY_FAILURE, NULL, NULL, "{\"deep\":true}"});
 }
 
 static void what_is_not_the_last_word_is_passed_over(void **state)
@@ -92,7 +103,7 @@ static void what_is_not_the_last_word_is_passed_over(void **state)
     assert_int_equal(r->count, 0);
     put(r, "a", "SUCCESS", "1");
     put(r, "a", "SUCCESS", "2");
-    assert_result(r, "a", CONEY_SUCCESS, "1", NULL, NULL);
+    assert_result(r, "a", &(struct expected){CONEY_SUCCESS, "1", NULL, NULL});
 }
 
 static void too_many_push_out_the_oldest(void **state)
@@ -107,7 +118,7 @@ static void too_many_push_out_the_oldest(void **state)
     assert_null(replies_take(r, "task-14"));
     for (int i = 15; i < 25; i++) {
         snprintf(id, sizeof(id), "task-%d", i);
-        assert_result(r, id, CONEY_SUCCESS, "1", NULL, NULL);
+        assert_result(r, id, &(struct expected){CONEY_SUCCESS, "1", NULL, NULL});
     }
 }
 
@@ -124,7 +135,7 @@ static void too_many_bytes_push_out_the_oldest_but_never_the_newest(void **state
     assert_int_equal(r->count, 1);
     put(r, "c", "SUCCESS", "3");
     assert_null(replies_take(r, "b"));
-    assert_result(r, "c", CONEY_SUCCESS, "3", NULL, NULL);
+    assert_result(r, "c", &(struct expected){CONEY_SUCCESS, "3", NULL, NULL});
 }
 
 static void running_out_of_memory_keeps_what_is_there(void **state)
@@ -143,8 +154,8 @@ static void running_out_of_memory_keeps_what_is_there(void **state)
         assert_int_equal(rc, CONEY_ENOMEM);
         assert_int_equal(r->count, 1);
     }
-    assert_result(r, "b", CONEY_SUCCESS, "null", NULL, NULL);
-    assert_result(r, "a", CONEY_SUCCESS, "1", NULL, NULL);
+    assert_result(r, "b", &(struct expected){CONEY_SUCCESS, "null", NULL, NULL});
+    assert_result(r, "a", &(struct expected){CONEY_SUCCESS, "1", NULL, NULL});
 }
 
 #define REPLIES_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
