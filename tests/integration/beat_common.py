@@ -125,6 +125,13 @@ class Collector:
     def of(self, entry):
         return [tick for tick in self.ticks if tick.entry == entry]
 
+    def wait_beyond(self, entry, every_ms, when_ms):
+        """Wait for the entry's first tick due after `when_ms`. Ticks leave in the order of their
+        due times: with it, all before are there."""
+        identifier = tick_id(entry, ticks_between(every_ms, when_ms, when_ms + every_ms)[0])
+        coneytest.wait_for(lambda: any(tick.id == identifier for tick in self.of(entry)),
+                           f"the next tick of {entry}")
+
     def wait_count(self, entry, count, deadline_s=30):
         coneytest.wait_for(lambda: len(self.of(entry)) >= count,
                            f"{count} ticks of {entry}", deadline_s)

@@ -28,8 +28,8 @@ def wait_for_a_bad_moment(number):
         time.sleep(1 - time.time() % 0.5 + random.uniform(0, 0.012))
 
 
-def kill_leaders(path):
-    """[(when, seconds until the other led)] of each kill, and when the last beat had stopped."""
+def kill_leaders(path, collector):
+    """[(when, seconds until the other led)] of each kill, and until when all ticks came."""
     kills = []
     leader = beat_common.Beat(path).__enter__()
     leader.wait_log(": leading  beat=")
@@ -43,10 +43,11 @@ def kill_leaders(path):
         standby.wait_log(": leading  beat=", deadline_s=10)
         kills.append((killed * 1000, time.time() - killed))
         leader, standby = standby, beat_common.Beat(path).__enter__()
-    leader.wait_log("tick published")
+    to_ms = beat_common.now_ms()
+    collector.wait_beyond("half", ENTRIES["half"], to_ms)
     for beat in (standby, leader):
         beat.__exit__(None, None, None)
-    return kills
+    return kills, to_ms
 
 
 def judge(ticks, kills, from_ms, to_ms):
@@ -77,8 +78,7 @@ def main():
             collector.wait_count("half", 2)
             first.wait_log("tick published")
         from_ms = collector.ticks[0].at
-        kills = kill_leaders(path)
-        to_ms = beat_common.now_ms() - 1500
+        kills, to_ms = kill_leaders(path, collector)
         coneytest.wait_for(lambda: not coneytest.busy_queues(ignore=(beat_common.TOKEN_QUEUE,)),
                            "the last ticks")
         coneytest.wait_for(

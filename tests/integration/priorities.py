@@ -7,6 +7,7 @@ While one long task occupies the only runner, the queues are filled; from then o
 order is the dispatcher's.
 """
 import collections
+import time
 
 import coneytest
 
@@ -17,15 +18,16 @@ def starts(path):
     return [line.label for line in coneytest.ledger(path) if line.event == "started"]
 
 
-def fill(producer, path, counts, ms=0):
+def fill(producer, path, counts):
     for name, count in counts.items():
         for _ in range(count):
-            producer.send(f"coney.{name}", "ledger.sleep", [path, name, ms])
+            producer.send(f"coney.{name}", "ledger.sleep", [path, name, 0])
 
 
-def run(scratch, name, counts, worker=None, classes=None, prefetch=2000, first_ms=6000):
-    """Fill the queues behind one long task; the labels in the order of their starts."""
-    path = str(scratch.path / name)
+def run(scratch, name, counts, worker=None, classes=None, prefetch=2000, wait_s=1):
+    """Fill the queues behind one task, which ends `wait_s` after the rest has reached the worker;
+    the labels in the order of their starts."""
+    path, gate = str(scratch.path / name), scratch.path / f"{name}.gate"
     sections = {"worker": {"concurrency": 1, "prefetch": prefetch, "log_level": "warning",
                            **(worker or {})}}
     if classes:
@@ -33,13 +35,15 @@ def run(scratch, name, counts, worker=None, classes=None, prefetch=2000, first_m
     config = scratch.config(coneytest.worker_config(**sections))
     with coneytest.Coney("worker", "--config", config), coneytest.Producer() as producer:
         coneytest.wait_for(lambda: "coney.dead" in coneytest.queue_counts(), "objects")
-        producer.send("coney.high", "ledger.sleep", [path, "first", first_ms])
+        producer.send("coney.high", "ledger.wait", [path, "first", str(gate)])
         coneytest.wait_for(lambda: starts(path) == ["first"], "the long task to start")
         fill(producer, path, counts)
         total = sum(counts.values())
         coneytest.wait_for(
             lambda: sum(u for _, u in coneytest.queue_counts().values()) == total + 1,
-            "all of it prefetched before the long task ends", first_ms / 1000)
+            "all of it prefetched", 60)
+        time.sleep(wait_s)
+        gate.touch()
         coneytest.wait_for(lambda: len(starts(path)) == total + 1, "every start", 60)
     return starts(path)[1:]
 
@@ -54,8 +58,7 @@ def strict_starts_no_low_before_high_is_empty(scratch):
 def weighted_shares_hold_in_every_thousand(scratch):
     order = run(scratch, "weighted", {"high": 1300, "default": 700, "low": 300},
                 {"priority": "weighted"}, {
-                    "high": {"weight": 6}, "default": {"weight": 3}, "low": {"weight": 1}},
-                first_ms=10000)
+                    "high": {"weight": 6}, "default": {"weight": 3}, "low": {"weight": 1}})
     # While all classes are full: until the first of them has started its last.
     last = min(len(order) - 1 - order[::-1].index(name) for name in CLASSES)
     worst = 0
@@ -68,29 +71,26 @@ def weighted_shares_hold_in_every_thousand(scratch):
 
 
 def reserve_lets_high_start_at_once(scratch):
-    path = str(scratch.path / "reserve")
+    path, gate = str(scratch.path / "reserve"), scratch.path / "reserve.gate"
     config = scratch.config(coneytest.worker_config(
         worker={"concurrency": 8, "log_level": "warning"},
         classes={"high": {"reserve": 1}, "default": {}, "low": {}}))
     with coneytest.Coney("worker", "--config", config), coneytest.Producer() as producer:
         coneytest.wait_for(lambda: "coney.dead" in coneytest.queue_counts(), "objects")
-        fill(producer, path, {"low": 100}, ms=1000)
+        for _ in range(100):
+            producer.send("coney.low", "ledger.wait", [path, "low", str(gate)])
         coneytest.wait_for(lambda: len(starts(path)) == 7, "seven long low tasks")
-        before = len([l for l in coneytest.ledger(path) if l.event == "done"])
         fill(producer, path, {"high": 1})
-        coneytest.wait_for(lambda: "high" in starts(path), "high to start", 5)
-        lines = coneytest.ledger(path)
-        done = [l.label for l in lines[:[l.label for l in lines].index("high")]
-                if l.event == "done"]
-        assert len(done) == before == 0, "high waited for a low task to end"
-        assert starts(path).index("high") == 7, starts(path)
-    coneytest.management("queues/%2F/coney.low/contents", "DELETE")
+        coneytest.wait_for(lambda: "high" in starts(path), "high to start beside them")
+        assert starts(path) == ["low"] * 7 + ["high"], starts(path)
+        gate.touch()
+        coneytest.wait_for(lambda: len(starts(path)) == 101, "the rest")
     print("reserve: the eighth runner was kept for high")
 
 
 def ageing_lets_low_through(scratch):
     order = run(scratch, "ageing", {"high": 400, "low": 3}, {"priority": "strict"},
-                {"high": {}, "default": {}, "low": {"ageing": "1500ms"}}, first_ms=6000)
+                {"high": {}, "default": {}, "low": {"ageing": "1500ms"}}, wait_s=4)
     # Two periods of waiting have brought low level with high, and it is older than them.
     assert order[:3] == ["low"] * 3, order[:10]
     print("ageing: low came first after two periods")

@@ -88,6 +88,24 @@ static enum coney_outcome sleep_task(
     return coney_succeed(task, json_string(label));
 }
 
+/* [path, label, gate]: note the start, wait for the file @gate, note the end. */
+static enum coney_outcome wait_task(struct coney_task *task, json_t *args, json_t *kwargs)
+{
+    const char *path, *label, *gate;
+    const struct timespec pause = {.tv_nsec = 10 * 1000 * 1000};
+    (void)kwargs;
+
+    if (json_unpack(args, "[s, s, s]", &path, &label, &gate) != 0)
+        return coney_reject(task, "TypeError", "ledger.wait wants path, label, gate");
+    if (note(task, path, label, "started") != 0)
+        return coney_reject(task, "OSError", "ledger %s can't be written", path);
+    while (access(gate, F_OK) != 0)
+        nanosleep(&pause, NULL);
+    if (note(task, path, label, "done") != 0)
+        return coney_reject(task, "OSError", "ledger %s can't be written", path);
+    return coney_succeed(task, json_string(label));
+}
+
 /* [path, label, times]: ask for a retry until there were so many, by the policy's delay.
  */
 static enum coney_outcome again(struct coney_task *task, json_t *args, json_t *kwargs)
@@ -109,6 +127,7 @@ static enum coney_outcome again(struct coney_task *task, json_t *args, json_t *k
 static const struct coney_task_def tasks[] = {
         {"ledger.work", work, 0, 0, 0, "fail as a seed foretells"},
         {"ledger.sleep", sleep_task, 0, 0, 0, "note the start and the end of a sleep"},
+        {"ledger.wait", wait_task, 0, 0, 0, "note the start and the end of a wait"},
         {"ledger.again", again, 0, 0, 0, "ask for retries"},
 };
 

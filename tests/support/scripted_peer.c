@@ -291,11 +291,11 @@ static bool read_all(int fd, uint8_t *data, size_t len)
 
 bool peer_await(int fd, unsigned class_id, unsigned method_id)
 {
-    uint8_t prefix[7] = {0};
-    uint8_t *payload = malloc(FRAME_ROOM);
+    uint8_t prefix[7];
+    uint8_t *payload = calloc(1, FRAME_ROOM);
     bool found = false;
 
-    must(payload, "malloc");
+    must(payload, "calloc");
     while (!found && read_all(fd, prefix, sizeof(prefix))) {
         if (memcmp(prefix, "AMQP", 4) == 0) {
             if (!read_all(fd, payload, 1))

@@ -6,6 +6,7 @@
 #include "scripted_peer.h"
 #include "test.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -418,6 +419,7 @@ static void garbled_properties_never_crash(void **state)
         }
         out.headers = random_table(f, 3, true);
         assert_int_equal(encode(f, &out, &data), CONEY_OK);
+        assert(data.len >= 2); /* the flags */
         uint8_t *copy = malloc(data.len);
         memcpy(copy, data.data, data.len);
         for (uint64_t n = 1 + rng_below(&f->rng, 3); n > 0; n--)
