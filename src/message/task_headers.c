@@ -341,7 +341,7 @@ bool task_headers_is_reserved(struct bytes key)
             "called_directly", "correlation_id", "delivery_info", "headers", "hostname",
             "is_eager", "logfile", "loglevel", "properties", "reply_to", "taskset", "utc",
             "update", "clear", "get", "as_execution_options", "children", "_children",
-            "_protected",
+            "_protected", "_get_custom_headers",
             /* the broker: sender-selected distribution would repeat with every retry */
             "CC", "BCC", "x-death", "x-delivery-count", "x-acquired-count"};
     static const char *const prefixes[] = {"__", "x-first-death-", "x-last-death-"};
