@@ -198,13 +198,13 @@ CONEY_API enum coney_rc coney_flush(struct coney_client *client, unsigned timeou
 
 /* --- results ---------------------------------------------------------------------- */
 
-enum coney_status { CONEY_SUCCESS, CONEY_FAILURE, CONEY_REVOKED };
+enum coney_status { CONEY_STATUS_SUCCESS, CONEY_STATUS_FAILURE, CONEY_STATUS_REVOKED };
 
 /* What a task came to. Everything belongs to the result; NULL: not there. */
 struct coney_result {
     const char *id;
     enum coney_status status;
-    const char *value;      /* CONEY_SUCCESS: JSON */
+    const char *value;      /* CONEY_STATUS_SUCCESS: JSON */
     const char *error_type; /* else: "ValueError" */
     const char *error_text;
     const char *traceback;

@@ -20,10 +20,10 @@ static int print_line(const char *text)
 
 static int show_result(const struct coney_result *r)
 {
-    if (r->status == CONEY_SUCCESS)
+    if (r->status == CONEY_STATUS_SUCCESS)
         return print_line(r->value);
     fprintf(stderr, "coney send: task %s %s: %s%s%s\n", r->id,
-            r->status == CONEY_REVOKED ? "was revoked" : "failed",
+            r->status == CONEY_STATUS_REVOKED ? "was revoked" : "failed",
             r->error_type ? r->error_type : "unknown error", r->error_text ? ": " : "",
             r->error_text ? r->error_text : "");
     return CLI_FAILURE;

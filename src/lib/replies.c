@@ -78,9 +78,9 @@ void coney_result_free(struct coney_result *result)
 static bool status_of(const char *word, enum coney_status *status)
 {
     static const char *const words[] = {
-            [CONEY_SUCCESS] = "SUCCESS",
-            [CONEY_FAILURE] = "FAILURE",
-            [CONEY_REVOKED] = "REVOKED",
+            [CONEY_STATUS_SUCCESS] = "SUCCESS",
+            [CONEY_STATUS_FAILURE] = "FAILURE",
+            [CONEY_STATUS_REVOKED] = "REVOKED",
     };
     for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
         if (strcmp(word, words[i]) == 0) {
@@ -120,7 +120,7 @@ static struct coney_result *result_of(
     char *owned = NULL;
     struct texts t = {.id = m->task_id, .traceback = m->traceback};
 
-    if (status == CONEY_SUCCESS) {
+    if (status == CONEY_STATUS_SUCCESS) {
         owned = m->value ? dump(m->value) : strdup("null");
         t.value = owned;
         if (!owned)

@@ -88,6 +88,7 @@ static void on_intake_empty(void *ctx, struct intake *in)
     for (size_t i = 0; i < RETIRED_MAX; i++)
         if (w->retired[i].intake == in)
             w->retired[i].empty = true;
+    worker_wake(w);
 }
 
 static struct intake_plan plan_of(const struct worker *w, const struct generation *s)
@@ -170,6 +171,7 @@ static void on_outlet_empty(void *ctx, struct outlet *o)
     for (size_t i = 0; i < RETIRED_MAX; i++)
         if (w->retired[i].outlet == o)
             w->retired[i].empty = true;
+    worker_wake(w);
 }
 
 enum coney_rc connect_outlet(struct worker *w, const struct generation *s,

@@ -50,6 +50,8 @@ void jobs_remove(struct worker *w, struct job *j)
     TAILQ_REMOVE(&w->jobs, j, entry);
     w->job_count--;
     job_free(j);
+    if (w->phase == WORKER_DRAINING)
+        worker_wake(w); /* it may have been the last */
 }
 
 void jobs_set_timer(struct worker *w)
@@ -116,6 +118,7 @@ void jobs_make_ready(struct worker *w, struct job *j)
     j->state = JOB_READY;
     if (!j->alone)
         dispatcher_add(w->dispatcher, &j->ready, j->queue_index, clock_mono_ms());
+    worker_wake(w);
 }
 
 /* --- admission

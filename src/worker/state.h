@@ -39,6 +39,7 @@ struct worker {
     uv_timer_t timer;       /* the earliest of timers and the orphans' deadline */
     uv_timer_t drain_timer; /* running jobs may take no longer */
     uv_check_t turn;        /* the end of each turn of the loop: dispatch, sweep */
+    uv_timer_t wake;        /* active while a turn must not sleep */
     uv_signal_t signals[SIGNAL_COUNT];
     enum worker_phase phase;
     int exit_status;
@@ -145,5 +146,9 @@ void reload_begin(struct worker *w);
 void reload_finish(struct worker *w);
 /* Everything is consumed from. */
 void worker_is_ready(struct worker *w);
+/* See to it that the loop ends this turn without sleeping: there is something to dispatch
+ * or to sweep. Needed because sessions may be stepped just before the loop would sleep.
+ */
+void worker_wake(struct worker *w);
 
 #endif /* CONEY_WORKER_STATE_H */

@@ -84,6 +84,7 @@ static void on_pool_closed(void *ctx)
     connect_free(w);
     close_handle((uv_handle_t *)&w->timer, NULL);
     close_handle((uv_handle_t *)&w->drain_timer, NULL);
+    close_handle((uv_handle_t *)&w->wake, NULL);
     close_handle((uv_handle_t *)&w->turn, NULL);
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         close_handle((uv_handle_t *)&w->signals[i], NULL);
@@ -225,6 +226,17 @@ static void on_timer(uv_timer_t *timer)
     jobs_tick(timer->data);
 }
 
+static void on_wake(uv_timer_t *timer)
+{
+    (void)timer; /* it has done its work by being due */
+}
+
+void worker_wake(struct worker *w)
+{
+    if (!uv_is_active((const uv_handle_t *)&w->wake))
+        uv_timer_start(&w->wake, on_wake, 0, 0);
+}
+
 void worker_is_ready(struct worker *w)
 {
     if (w->phase >= WORKER_DRAINING)
@@ -290,6 +302,7 @@ static void init_handles(struct worker *w)
 
     uv_timer_init(&w->loop, &w->timer);
     uv_timer_init(&w->loop, &w->drain_timer);
+    uv_timer_init(&w->loop, &w->wake);
     uv_check_init(&w->loop, &w->turn);
     w->timer.data = w;
     w->timer.timer_cb = on_timer;

@@ -187,12 +187,12 @@ static void a_result_is_the_workers_answer(void **state)
     m.task = "test.fail";
     assert_int_equal(coney_send(client, &m, failing, &err), CONEY_OK);
     assert_int_equal(coney_wait(client, failing, WAIT_MS, &result, &err), CONEY_OK);
-    assert_int_equal(result->status, CONEY_FAILURE);
+    assert_int_equal(result->status, CONEY_STATUS_FAILURE);
     assert_string_equal(result->error_type, "ValueError");
     assert_string_equal(result->error_text, "boom");
     coney_result_free(result);
     assert_int_equal(coney_wait(client, id, WAIT_MS, &result, &err), CONEY_OK);
-    assert_int_equal(result->status, CONEY_SUCCESS);
+    assert_int_equal(result->status, CONEY_STATUS_SUCCESS);
     assert_string_equal(result->value, "[2,3]");
     coney_result_free(result);
     assert_int_equal(coney_wait(client, id, 50, &result, &err), CONEY_ETIMEOUT);

@@ -61,10 +61,10 @@ static void a_success_is_its_json(void **state)
     put(r, "a", "SUCCESS", "5");
     put(r, "b", "SUCCESS", "{\"x\": [1, null]}");
     put(r, "c", "SUCCESS", NULL);
-    assert_result(
-            r, "b", &(struct expected){CONEY_SUCCESS, "{\"x\":[1,null]}", NULL, NULL});
-    assert_result(r, "a", &(struct expected){CONEY_SUCCESS, "5", NULL, NULL});
-    assert_result(r, "c", &(struct expected){CONEY_SUCCESS, "null", NULL, NULL});
+    assert_result(r, "b",
+            &(struct expected){CONEY_STATUS_SUCCESS, "{\"x\":[1,null]}", NULL, NULL});
+    assert_result(r, "a", &(struct expected){CONEY_STATUS_SUCCESS, "5", NULL, NULL});
+    assert_result(r, "c", &(struct expected){CONEY_STATUS_SUCCESS, "null", NULL, NULL});
     assert_int_equal(r->count, 0);
     assert_int_equal(r->bytes, 0);
 }
@@ -82,16 +82,20 @@ static void a_failure_is_its_type_and_text(void **state)
             "{\"exc_type\": \"TaskRevokedError\", \"exc_message\": [\"expired\"]}");
     put(r, "e", "FAILURE", "\"just text\"");
     put(r, "f", "FAILURE", "{\"exc_type\": 3, \"exc_message\": {\"deep\": true}}");
-    assert_result(r, "a", &(struct expected){CONEY_FAILURE, NULL, "ValueError", "boom"});
     assert_result(
-            r, "b", &(struct expected){CONEY_FAILURE, NULL, "KeyError", "[\"k\",7]"});
+            r, "a", &(struct expected){CONEY_STATUS_FAILURE, NULL, "ValueError", "boom"});
+    assert_result(r, "b",
+            &(struct expected){CONEY_STATUS_FAILURE, NULL, "KeyError", "[\"k\",7]"});
     assert_result(r, "c",
-            &(struct expected){CONEY_FAILURE, NULL, "SoftTimeLimitExceeded", NULL});
+            &(struct expected){
+                    CONEY_STATUS_FAILURE, NULL, "SoftTimeLimitExceeded", NULL});
     assert_result(r, "d",
-            &(struct expected){CONEY_REVOKED, NULL, "TaskRevokedError", "expired"});
-    assert_result(r, "e", &(struct expected){CONEY_FAILURE, NULL, NULL, "just text"});
+            &(struct expected){
+                    CONEY_STATUS_REVOKED, NULL, "TaskRevokedError", "expired"});
     assert_result(
-            r, "f", &(struct expected){CONEY_FAILURE, NULL, NULL, "{\"deep\":true}"});
+            r, "e", &(struct expected){CONEY_STATUS_FAILURE, NULL, NULL, "just text"});
+    assert_result(r, "f",
+            &(struct expected){CONEY_STATUS_FAILURE, NULL, NULL, "{\"deep\":true}"});
 }
 
 static void what_is_not_the_last_word_is_passed_over(void **state)
@@ -103,7 +107,7 @@ static void what_is_not_the_last_word_is_passed_over(void **state)
     assert_int_equal(r->count, 0);
     put(r, "a", "SUCCESS", "1");
     put(r, "a", "SUCCESS", "2");
-    assert_result(r, "a", &(struct expected){CONEY_SUCCESS, "1", NULL, NULL});
+    assert_result(r, "a", &(struct expected){CONEY_STATUS_SUCCESS, "1", NULL, NULL});
 }
 
 static void too_many_push_out_the_oldest(void **state)
@@ -118,7 +122,7 @@ static void too_many_push_out_the_oldest(void **state)
     assert_null(replies_take(r, "task-14"));
     for (int i = 15; i < 25; i++) {
         snprintf(id, sizeof(id), "task-%d", i);
-        assert_result(r, id, &(struct expected){CONEY_SUCCESS, "1", NULL, NULL});
+        assert_result(r, id, &(struct expected){CONEY_STATUS_SUCCESS, "1", NULL, NULL});
     }
 }
 
@@ -135,7 +139,7 @@ static void too_many_bytes_push_out_the_oldest_but_never_the_newest(void **state
     assert_int_equal(r->count, 1);
     put(r, "c", "SUCCESS", "3");
     assert_null(replies_take(r, "b"));
-    assert_result(r, "c", &(struct expected){CONEY_SUCCESS, "3", NULL, NULL});
+    assert_result(r, "c", &(struct expected){CONEY_STATUS_SUCCESS, "3", NULL, NULL});
 }
 
 static void running_out_of_memory_keeps_what_is_there(void **state)
@@ -154,8 +158,8 @@ static void running_out_of_memory_keeps_what_is_there(void **state)
         assert_int_equal(rc, CONEY_ENOMEM);
         assert_int_equal(r->count, 1);
     }
-    assert_result(r, "b", &(struct expected){CONEY_SUCCESS, "null", NULL, NULL});
-    assert_result(r, "a", &(struct expected){CONEY_SUCCESS, "1", NULL, NULL});
+    assert_result(r, "b", &(struct expected){CONEY_STATUS_SUCCESS, "null", NULL, NULL});
+    assert_result(r, "a", &(struct expected){CONEY_STATUS_SUCCESS, "1", NULL, NULL});
 }
 
 #define REPLIES_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
