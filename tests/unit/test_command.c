@@ -195,11 +195,13 @@ static void it_has_the_usual_signals(void **state)
     sigemptyset(&some);
     sigaddset(&some, SIGUSR2);
     assert_int_equal(sigprocmask(SIG_BLOCK, &some, NULL), 0);
-    /* The shell's own, read in place: a shell that is about to fork blocks signals. */
+    /* The shell's own, read in place: a shell that is about to fork blocks signals. 32
+     * and 33 are left out: they are glibc's, which lets nobody set them. */
     assert_result(f,
-            "while read -r name value; do case $name in SigBlk:|SigIgn:) echo $value;; esac; "
+            "while read -r name value; do case $name in "
+            "SigBlk:|SigIgn:) echo $((0x$value & ~0x180000000));; esac; "
             "done < /proc/$$/status",
-            "\"0000000000000000\\n0000000000000000\"");
+            "\"0\\n0\"");
     assert_int_equal(sigprocmask(SIG_UNBLOCK, &some, NULL), 0);
 }
 

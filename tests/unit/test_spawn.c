@@ -129,8 +129,10 @@ static void signals_are_as_a_program_expects_them(void **state)
     sigprocmask(SIG_SETMASK, &before, NULL);
     assert_int_equal(status, 0);
     assert_int_equal(sscanf(text, "SigBlk: %llx SigIgn: %llx", &blocked, &ignored), 2);
+    /* 32 and 33 are glibc's own, which lets nobody set them: as inherited, they stay. */
+    const unsigned long long glibcs_own = 3ULL << 31;
     assert_true(blocked == 0);
-    assert_true(ignored == 0);
+    assert_true((ignored & ~glibcs_own) == 0);
 }
 
 static void it_leads_a_session_of_its_own(void **state)
