@@ -41,6 +41,14 @@ static void log_down(const char *what, const struct session_event *ev)
 /* --- intake
  * -------------------------------------------------------------------------------- */
 
+static void on_declared(void *ctx, struct intake *in)
+{
+    struct worker *w = ctx;
+    (void)in;
+    if (w->outlet)
+        outlet_reopen(w->outlet);
+}
+
 static void on_ready(void *ctx, struct intake *in)
 {
     struct worker *w = ctx;
@@ -106,6 +114,7 @@ enum coney_rc connect_intake(struct worker *w, const struct generation *s,
         struct intake **out, struct coney_error *err)
 {
     const struct intake_callbacks callbacks = {
+            .on_declared = on_declared,
             .on_ready = on_ready,
             .on_delivery = on_delivery,
             .on_lane_cancelled = on_lane_cancelled,

@@ -337,6 +337,7 @@ static void after_declaring(struct intake *in)
 {
     switch (declarer_state(in->declarer)) {
     case DECLARER_DONE:
+        in->callbacks.on_declared(in->callbacks.ctx, in);
         open_missing_lanes(in);
         break;
     case DECLARER_FAILED:

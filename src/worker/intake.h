@@ -46,6 +46,8 @@ struct lane {
 };
 
 struct intake_callbacks {
+    /* Every object exists, with its bindings; after each connect and each repair. */
+    void (*on_declared)(void *ctx, struct intake *in);
     /* Declared, and every queue is consumed from; after each connect. */
     void (*on_ready)(void *ctx, struct intake *in);
     /* @d is the callee's. The lane is held for it until lane_release(). */

@@ -12,7 +12,7 @@ enum {
     WINDOW = 1000,                /* unconfirmed at once, per channel */
     OUTPUT_MAX = 8 * 1024 * 1024, /* bytes waiting in the session */
     CLOSE_TIMEOUT_MS = 2000,
-    REOPEN_MS = 1000 /* after the broker closed a channel over a publish */
+    REOPEN_MS = 10000 /* after the broker closed a channel over a publish */
 };
 
 TAILQ_HEAD(outgoing_line, outgoing);
@@ -127,10 +127,7 @@ static void on_timer(uv_timer_t *timer)
 
     while ((out = TAILQ_FIRST(&o->unfit)))
         tell(o, &o->unfit, out, PUBLISH_RETURNED);
-    if (session_is_up(o->session) && !o->closing) {
-        open_channels(o);
-        pump(o);
-    }
+    outlet_reopen(o);
     finish_retiring(o);
 }
 
@@ -262,6 +259,14 @@ void outlet_retire(struct outlet *o, struct outlet *to)
         pump(to);
     o->retired = true;
     finish_retiring(o);
+}
+
+void outlet_reopen(struct outlet *o)
+{
+    if (!session_is_up(o->session) || o->closing)
+        return;
+    open_channels(o);
+    pump(o);
 }
 
 size_t outlet_count(const struct outlet *o)

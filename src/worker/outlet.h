@@ -65,6 +65,10 @@ void outlet_publish(struct outlet *o, struct outgoing *out);
 bool outlet_withdraw(struct outlet *o, struct outgoing *out);
 /* What waits here goes to @to; the connection closes when the rest is confirmed. */
 void outlet_retire(struct outlet *o, struct outlet *to);
+/* What is published to has been declared again: go on after a refusal, which otherwise
+ * keeps the channel closed for a while. An exchange that exists but is not bound yet
+ * would send what is published meanwhile to the unroutable. */
+void outlet_reopen(struct outlet *o);
 /* Waiting and unconfirmed messages. */
 size_t outlet_count(const struct outlet *o);
 

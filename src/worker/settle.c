@@ -250,8 +250,12 @@ static bool is_settled_by(
             take_returned(j, out);
             return true;
         }
-        log_debug("queue is not there; tried again in 1 s  key=%s task=%s id=%s",
-                out->routing_key, job_task(j), job_id(j));
+        if (out == &j->result)
+            log_debug("reply queue is not there; tried again in 1 s  key=%s id=%s",
+                    out->routing_key, job_id(j));
+        else
+            log_error("queue is gone; tried again in 1 s  queue=%s task=%s id=%s",
+                    j->queue, job_task(j), job_id(j));
         return false;
     case PUBLISH_NACKED:
         log_warning(
