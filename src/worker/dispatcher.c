@@ -83,11 +83,6 @@ void dispatcher_free(struct dispatcher *d)
     free(d);
 }
 
-void dispatcher_set_runners(struct dispatcher *d, unsigned runners)
-{
-    d->runners = runners;
-}
-
 void dispatcher_add(
         struct dispatcher *d, struct ready *r, unsigned queue_index, int64_t now_ms)
 {
@@ -258,11 +253,6 @@ void dispatcher_adopt(struct dispatcher *d, unsigned class_index)
 size_t dispatcher_ready_count(const struct dispatcher *d)
 {
     return d->ready_count;
-}
-
-unsigned dispatcher_running_count(const struct dispatcher *d, unsigned class_index)
-{
-    return d->classes[class_index].running;
 }
 
 struct ready *dispatcher_any(struct dispatcher *d)

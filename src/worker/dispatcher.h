@@ -35,9 +35,6 @@ struct dispatcher *dispatcher_new(const struct config *c, unsigned runners);
 /* Ready jobs are forgotten, not freed. */
 void dispatcher_free(struct dispatcher *d);
 
-/* The pool has changed its size. */
-void dispatcher_set_runners(struct dispatcher *d, unsigned runners);
-
 /* @r waits from @now_ms on, in queue @queue_index of the configuration. */
 void dispatcher_add(
         struct dispatcher *d, struct ready *r, unsigned queue_index, int64_t now_ms);
@@ -60,7 +57,6 @@ void dispatcher_finished(struct dispatcher *d, unsigned class_index);
 void dispatcher_adopt(struct dispatcher *d, unsigned class_index);
 
 size_t dispatcher_ready_count(const struct dispatcher *d);
-unsigned dispatcher_running_count(const struct dispatcher *d, unsigned class_index);
 /* A ready job, any: for emptying the dispatcher. NULL: none. */
 struct ready *dispatcher_any(struct dispatcher *d);
 

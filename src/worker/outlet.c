@@ -269,11 +269,6 @@ void outlet_reopen(struct outlet *o)
     pump(o);
 }
 
-size_t outlet_count(const struct outlet *o)
-{
-    return o->count;
-}
-
 void outgoing_fini(struct outgoing *out)
 {
     assert(out->state == OUTGOING_IDLE);

@@ -69,9 +69,6 @@ void outlet_retire(struct outlet *o, struct outlet *to);
  * keeps the channel closed for a while. An exchange that exists but is not bound yet
  * would send what is published meanwhile to the unroutable. */
 void outlet_reopen(struct outlet *o);
-/* Waiting and unconfirmed messages. */
-size_t outlet_count(const struct outlet *o);
-
 /* Release the envelope; the outgoing must not be on its way. */
 void outgoing_fini(struct outgoing *out);
 
