@@ -67,8 +67,16 @@ int main(int argc, char **argv)
             {"worker", "consume tasks and run them", run_worker},
             {"beat", "publish scheduled tasks", run_beat},
             {"send", "send a task, perhaps wait for its result", cli_send},
+            {"result", "what became of a task, from the result store", cli_result},
             {"check", "check, print or explain the configuration", cli_check},
             {"schedule", "show what is scheduled and when it comes next", cli_schedule},
+            {"status", "which workers answer, and how they are", cli_status},
+            {"inspect", "ask workers what they are doing", cli_inspect},
+            {"control", "tell workers to do something", cli_control},
+            {"revoke", "see to it that tasks do not run, or end", cli_revoke},
+            {"events", "watch what workers and tasks do", cli_events},
+            {"doctor", "say what of Celery would not move", cli_doctor},
+            {"adopt", "write a configuration for what Celery workers do", cli_adopt},
     };
     return cli_main(argc, argv, verbs, sizeof(verbs) / sizeof(verbs[0]));
 }

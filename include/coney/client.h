@@ -198,31 +198,60 @@ CONEY_API enum coney_rc coney_flush(struct coney_client *client, unsigned timeou
 
 /* --- results ---------------------------------------------------------------------- */
 
-enum coney_status { CONEY_STATUS_SUCCESS, CONEY_STATUS_FAILURE, CONEY_STATUS_REVOKED };
+enum coney_status {
+    CONEY_STATUS_SUCCESS,
+    CONEY_STATUS_FAILURE,
+    CONEY_STATUS_REVOKED,
+    CONEY_STATUS_PENDING /* not through yet: state says how far it is */
+};
 
 /* What a task came to. Everything belongs to the result; NULL: not there. */
 struct coney_result {
     const char *id;
     enum coney_status status;
-    const char *value;      /* CONEY_STATUS_SUCCESS: JSON */
+    const char *value;      /* CONEY_STATUS_SUCCESS: JSON; also what a task that is not
+                               through tells of itself */
     const char *error_type; /* else: "ValueError" */
     const char *error_text;
     const char *traceback;
+    const char *state; /* Celery's word, such as SUCCESS, STARTED, RETRY; PENDING also of
+                          a task that nobody has heard of */
+    const char *details; /* from a result store: all that it has, as a JSON object */
 };
 
 /*
- * Wait for the result of the task @id, which this client has sent with
- * CONEY_REPLY_WANTED, @timeout_ms at most (0: only look). On CONEY_OK *@out is the
- * caller's, for coney_result_free(); whether the task succeeded is its status.
- * CONEY_ETIMEOUT; CONEY_EINVAL: this client asked for no results.
+ * Wait for the result of the task @id, @timeout_ms at most (0: only look). On CONEY_OK
+ * *@out is the caller's, for coney_result_free(); whether the task succeeded is its
+ * status, which is never CONEY_STATUS_PENDING. CONEY_ETIMEOUT.
  *
- * A result is handed out once. The newest 1000 (and 64 MiB) are kept until somebody waits
- * for them. Results live with the connection: one that the worker sends while it is lost
- * never arrives. Since 0.1.
+ * Where results.url of the configuration names a store, any task's result can be waited
+ * for, and more than once. CONEY_ECLOSED and CONEY_EREFUSED: the store is not to be
+ * reached, or refuses us; CONEY_ESYNTAX: what it has is no result.
+ *
+ * Else results come to this client (CONEY_EINVAL: it asked for none), and the task is one
+ * that it has sent with CONEY_REPLY_WANTED. Then a result is handed out once. The newest
+ * 1000 (and 64 MiB) are kept until somebody waits for them. They live with the
+ * connection: one that the worker sends while it is lost never arrives. Since 0.1.
  */
 CONEY_API enum coney_rc coney_wait(struct coney_client *client, const char *id,
         unsigned timeout_ms, struct coney_result **out,
         struct coney_error *err) CONEY_MUST_CHECK;
+
+/*
+ * How far the task @id is: its result if it is through, else one with
+ * CONEY_STATUS_PENDING. @timeout_ms is for the store itself (5 s at least). Errors as of
+ * coney_wait(). Since 0.1.
+ */
+CONEY_API enum coney_rc coney_result_get(struct coney_client *client, const char *id,
+        unsigned timeout_ms, struct coney_result **out,
+        struct coney_error *err) CONEY_MUST_CHECK;
+
+/*
+ * Let the result store delete what it has of the task @id; nothing is no mistake.
+ * CONEY_EINVAL: results.url names no store. Errors as above. Since 0.1.
+ */
+CONEY_API enum coney_rc coney_forget(struct coney_client *client, const char *id,
+        unsigned timeout_ms, struct coney_error *err) CONEY_MUST_CHECK;
 
 /* NULL is ignored. Since 0.1. */
 CONEY_API void coney_result_free(struct coney_result *result);

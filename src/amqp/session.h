@@ -18,25 +18,15 @@
 
 #include "base/envelope.h"
 #include "base/rng.h"
+#include "net/tls_options.h"
 #include <coney/error.h>
 
 #include <stdbool.h>
 #include <stdint.h>
 
-enum tls_verify { TLS_VERIFY_FULL, TLS_VERIFY_NONE };
 enum session_auth { SESSION_AUTH_PLAIN, SESSION_AUTH_EXTERNAL };
 /* Whether a session that fails or is lost tries again by itself or ends. */
 enum session_mode { SESSION_FOREVER, SESSION_ONCE };
-
-/* File names; NULL: none. All PEM. */
-struct tls_options {
-    const char *ca_file; /* NULL: the system's store */
-    const char *cert_file;
-    const char *key_file;
-    const char *crl_file;
-    const char *server_name; /* to verify instead of the URL's host */
-    enum tls_verify verify;
-};
 
 /* Everything is copied by session_new(). A zero takes the default given in brackets. */
 struct session_options {
@@ -152,6 +142,15 @@ void session_event_fini(struct session_event *ev);
 bool session_is_up(const struct session *s);
 /* "127.0.0.1:5671 (TLSv1.3)" or where the attempt stands; for logs. */
 const char *session_peer(const struct session *s);
+/* Where it is connected to, or tries to be; borrowed until the next step. */
+struct session_place {
+    const char *host;
+    const char *port; /* decimal */
+    const char *user;
+    const char *vhost;
+    bool tls;
+};
+struct session_place session_place(const struct session *s);
 /* The broker's product and version, such as "RabbitMQ 3.10.8"; "" before the first login.
  */
 const char *session_broker(const struct session *s);

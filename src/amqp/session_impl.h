@@ -8,31 +8,20 @@
 #ifndef CONEY_AMQP_SESSION_IMPL_H
 #define CONEY_AMQP_SESSION_IMPL_H
 
+#include "amqp/broker_url.h"
 #include "amqp/codec.h"
 #include "amqp/link.h"
-#include "amqp/resolve.h"
-#include "amqp/transport.h"
-#include "amqp/url.h"
-
-/* One broker of the list. */
-struct endpoint {
-    struct url url;
-    struct resolve *resolve; /* owned; outlives an attempt that it was too slow for */
-};
+#include "net/dialer.h"
 
 /* The options with defaults filled in; all memory is the arena's. */
 struct settings {
     struct arena *arena;
-    struct endpoint *endpoints;
-    size_t endpoint_count;
+    struct broker_url *brokers;
     const char *user;     /* NULL: the URL's */
     const char *password; /* NULL: the URL's */
     struct table client_properties;
     struct tls_context *tls; /* owned; NULL when no URL asks for TLS */
-    enum session_mode mode;
-    unsigned connect_timeout_ms;
-    unsigned backoff_base_ms;
-    unsigned backoff_cap_ms;
+    struct dialer_options dialer;
     struct link_options link; /* but for host, user, password and vhost */
 };
 

@@ -30,13 +30,14 @@ static void take_numbers(struct settings *set, const struct session_options *o)
     unsigned heartbeat_s = or_default(o->heartbeat_s, DEFAULT_HEARTBEAT_S);
     unsigned depth = or_default(o->headers_depth_max, DEFAULT_HEADERS_DEPTH);
 
-    set->mode = o->mode;
-    set->connect_timeout_ms =
+    set->dialer.mode = o->mode == SESSION_ONCE ? DIAL_ONCE : DIAL_FOREVER;
+    set->dialer.connect_timeout_ms =
             or_default(o->connect_timeout_ms, DEFAULT_CONNECT_TIMEOUT_MS);
-    set->backoff_base_ms = or_default(o->backoff_base_ms, DEFAULT_BACKOFF_BASE_MS);
-    set->backoff_cap_ms = or_default(o->backoff_cap_ms, DEFAULT_BACKOFF_CAP_MS);
+    set->dialer.backoff_base_ms = or_default(o->backoff_base_ms, DEFAULT_BACKOFF_BASE_MS);
+    set->dialer.backoff_cap_ms = or_default(o->backoff_cap_ms, DEFAULT_BACKOFF_CAP_MS);
     set->link.auth = o->auth;
     set->link.heartbeat_s = heartbeat_s >= HEARTBEAT_OFF ? 0 : heartbeat_s;
+    set->dialer.user_timeout_ms = set->link.heartbeat_s * 2000;
     set->link.frame_max = or_default(o->frame_max, DEFAULT_FRAME_MAX);
     if (set->link.frame_max < LEAST_FRAME_MAX)
         set->link.frame_max = LEAST_FRAME_MAX;
@@ -61,18 +62,22 @@ static enum coney_rc take_urls(struct settings *set, const struct session_option
     *wants_tls = false;
     if (o->url_count == 0)
         return error_set(err, CONEY_EINVAL, "no broker URL");
-    set->endpoints = arena_alloc(set->arena, o->url_count * sizeof(*set->endpoints));
-    if (!set->endpoints)
+    set->brokers = arena_alloc(set->arena, o->url_count * sizeof(*set->brokers));
+    const struct url **urls =
+            arena_alloc(set->arena, o->url_count * sizeof(struct url *));
+    if (!set->brokers || !urls)
         return error_set_nomem(err);
-    set->endpoint_count = o->url_count;
+    set->dialer.urls = urls;
+    set->dialer.url_count = o->url_count;
     for (size_t i = 0; i < o->url_count; i++) {
-        struct url *url = &set->endpoints[i].url;
-        enum coney_rc rc = url_parse(o->urls[i], set->arena, url, err);
+        struct broker_url *b = &set->brokers[i];
+        enum coney_rc rc = broker_url_parse(o->urls[i], set->arena, b, err);
         if (rc != CONEY_OK) {
             error_prefix(err, "broker URL %zu", i + 1);
             return rc;
         }
-        *wants_tls |= url->scheme == URL_AMQPS;
+        urls[i] = &b->url;
+        *wants_tls |= b->url.is_tls;
     }
     return CONEY_OK;
 }
@@ -86,11 +91,11 @@ static enum coney_rc check_auth(const struct settings *set,
     if (!o->tls.cert_file)
         return error_set(err, CONEY_EINVAL,
                 "login by certificate (EXTERNAL) needs a client certificate");
-    for (size_t i = 0; i < set->endpoint_count; i++)
-        if (set->endpoints[i].url.scheme != URL_AMQPS)
+    for (size_t i = 0; i < set->dialer.url_count; i++)
+        if (!set->brokers[i].url.is_tls)
             return error_set(err, CONEY_EINVAL,
                     "login by certificate (EXTERNAL) needs amqps://, not amqp://%s",
-                    set->endpoints[i].url.label);
+                    set->brokers[i].url.label);
     return CONEY_OK;
 }
 
@@ -168,14 +173,13 @@ enum coney_rc settings_init(struct settings *set, const struct session_options *
         rc = take_client_properties(set, options, err);
     if (rc == CONEY_OK && wants_tls)
         rc = tls_context_new(&options->tls, &set->tls, err);
+    set->dialer.tls = set->tls;
     set->link.client_properties = &set->client_properties;
     return rc;
 }
 
 void settings_fini(struct settings *set)
 {
-    for (size_t i = 0; i < set->endpoint_count; i++)
-        resolve_free(set->endpoints[i].resolve);
     tls_context_free(set->tls);
     arena_free(set->arena);
     *set = (struct settings){.arena = NULL};

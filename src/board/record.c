@@ -111,6 +111,7 @@ static void put_command(struct writer *w, const struct record_command *c)
     put_numbers(w, &c->retry_exit);
     put_numbers(w, &c->reject_exit);
     put_i64(w, c->max_output > INT64_MAX ? INT64_MAX : (int64_t)c->max_output);
+    put_range(w, c->start_ms, 0, INT64_MAX);
     put_range(w, c->umask, 0, MODE_MAX);
 }
 
@@ -118,7 +119,7 @@ enum coney_rc record_job_encode(
         const struct record_job *job, struct buffer *out, struct coney_error *err)
 {
     struct writer w = {.out = out, .err = err};
-    if (job->handler == RECORD_COMMAND && job->command.argv.count == 0)
+    if (job->handler != RECORD_NATIVE && job->command.argv.count == 0)
         return error_set(err, CONEY_EINVAL, "a command without a program");
 
     put_text(&w, job->id, REQUIRED);
@@ -131,15 +132,17 @@ enum coney_rc record_job_encode(
     put_range(&w, job->soft_ms, RECORD_NONE, INT64_MAX);
     put_range(&w, job->hard_ms, RECORD_NONE, INT64_MAX);
     put_u32(&w, (uint32_t)job->handler);
-    if (job->handler == RECORD_COMMAND)
+    if (job->handler != RECORD_NATIVE)
         put_command(&w, &job->command);
+    put_blob(&w, job->context);
     put_blob(&w, job->body);
     return w.rc;
 }
 
 static bool has_error(enum record_kind kind)
 {
-    return kind == RECORD_RETRY || kind == RECORD_FAIL || kind == RECORD_REJECT;
+    return kind == RECORD_RETRY || kind == RECORD_FAIL || kind == RECORD_REJECT ||
+           kind == RECORD_CRASHED;
 }
 
 enum coney_rc record_outcome_encode(
@@ -155,8 +158,15 @@ enum coney_rc record_outcome_encode(
     put_blob(&w, o->value);
     put_text(&w, o->error_type, error);
     put_text(&w, o->error_text, error);
+    put_text(&w, o->error_module, OPTIONAL);
+    put_blob(&w, o->error_args);
     put_text(&w, o->traceback, OPTIONAL);
+    put_blob(&w, o->children);
+    put_u32(&w, o->no_result ? 1 : 0);
+    put_blob(&w, o->publish);
+    put_blob(&w, o->again);
     put_range(&w, o->delay_ms, RECORD_NONE, INT64_MAX);
+    put_range(&w, o->max_retries, RECORD_NONE, INT64_MAX);
     put_range(&w, o->started_us, 0, INT64_MAX);
     put_range(&w, o->duration_ms, 0, INT64_MAX);
     put_range(&w, o->rss_kib, RECORD_NONE, INT64_MAX);
@@ -317,6 +327,7 @@ static void take_command(struct reader *r, struct record_command *c)
     c->retry_exit = take_numbers(r);
     c->reject_exit = take_numbers(r);
     c->max_output = (size_t)take_range(r, 0, INT64_MAX);
+    c->start_ms = take_range(r, 0, INT64_MAX);
     c->umask = (int)take_range(r, 0, MODE_MAX);
 }
 
@@ -346,9 +357,10 @@ enum coney_rc record_job_decode(struct bytes in, struct arena *arena,
     job->redelivered = take_choice(&r, 2) == 1;
     job->soft_ms = take_range(&r, RECORD_NONE, INT64_MAX);
     job->hard_ms = take_range(&r, RECORD_NONE, INT64_MAX);
-    job->handler = (enum record_handler)take_choice(&r, RECORD_COMMAND + 1);
-    if (job->handler == RECORD_COMMAND)
+    job->handler = (enum record_handler)take_choice(&r, RECORD_SERVER + 1);
+    if (job->handler != RECORD_NATIVE)
         take_command(&r, &job->command);
+    job->context = take_blob(&r);
     job->body = take_blob(&r);
     return finish(&r, "a job", err);
 }
@@ -363,8 +375,15 @@ enum coney_rc record_outcome_decode(
     o->value = take_blob(&r);
     o->error_type = take_text(&r, error);
     o->error_text = take_text(&r, error);
+    o->error_module = take_text(&r, OPTIONAL);
+    o->error_args = take_blob(&r);
     o->traceback = take_text(&r, OPTIONAL);
+    o->children = take_blob(&r);
+    o->no_result = take_choice(&r, 2) == 1;
+    o->publish = take_blob(&r);
+    o->again = take_blob(&r);
     o->delay_ms = take_range(&r, RECORD_NONE, INT64_MAX);
+    o->max_retries = take_range(&r, RECORD_NONE, INT64_MAX);
     o->started_us = take_range(&r, 0, INT64_MAX);
     o->duration_ms = take_range(&r, 0, INT64_MAX);
     o->rss_kib = take_range(&r, RECORD_NONE, INT64_MAX);

@@ -27,7 +27,7 @@ enum {
     RECORD_LOG_MAX = 2048     /* bytes of a logged line; what is longer is cut */
 };
 
-enum record_handler { RECORD_NATIVE, RECORD_COMMAND };
+enum record_handler { RECORD_NATIVE, RECORD_COMMAND, RECORD_SERVER };
 
 struct record_texts {
     char *const *items;
@@ -39,7 +39,7 @@ struct record_numbers {
     size_t count;
 };
 
-/* How a command task is started and how its exit status is read. */
+/* How a command or a server is started, and how a command's exit status is read. */
 struct record_command {
     struct record_texts argv;        /* at least the absolute path of a program */
     const char *directory;           /* NULL: / */
@@ -48,6 +48,7 @@ struct record_command {
     struct record_numbers retry_exit;
     struct record_numbers reject_exit;
     size_t max_output; /* bytes of stdout */
+    int64_t start_ms;  /* RECORD_SERVER: for the server to become ready */
     int umask;
 };
 
@@ -63,8 +64,9 @@ struct record_job {
     int64_t soft_ms; /* after the start; RECORD_NONE */
     int64_t hard_ms;
     enum record_handler handler;
-    struct record_command command; /* RECORD_COMMAND */
-    struct bytes body;             /* the JSON text [args, kwargs, embed] */
+    struct record_command command; /* RECORD_COMMAND, RECORD_SERVER */
+    struct bytes context; /* RECORD_SERVER: a JSON object of what else the message says */
+    struct bytes body;    /* the JSON text [args, kwargs, embed] */
 };
 
 enum record_kind {
@@ -73,18 +75,27 @@ enum record_kind {
     RECORD_FAIL,
     RECORD_REJECT,
     RECORD_IGNORE,
-    RECORD_UNKNOWN /* this runner has no such task */
+    RECORD_CRASHED, /* the server died under it */
+    RECORD_REQUEUE, /* not done, not counted: somebody, later */
+    RECORD_UNKNOWN  /* this runner has no such task */
 };
 
-/* What became of an attempt. */
+/* What became of an attempt. JSON texts are not checked here; an empty one: none. */
 struct record_outcome {
     enum record_kind kind;
-    struct bytes value; /* RECORD_SUCCESS: JSON text, empty: null. Not checked here. */
-    const char *error_type; /* never NULL for RETRY, FAIL and REJECT */
-    const char *error_text; /* likewise */
-    const char *traceback;  /* NULL: none */
-    int64_t delay_ms;       /* RETRY: RECORD_NONE: the policy's */
-    int64_t started_us;     /* wall time */
+    struct bytes value;       /* RECORD_SUCCESS: JSON text; empty: null */
+    const char *error_type;   /* never NULL for RETRY, FAIL, REJECT, CRASHED */
+    const char *error_text;   /* likewise */
+    const char *error_module; /* of the error's class; NULL: none */
+    struct bytes error_args;  /* JSON array of the exception's arguments */
+    const char *traceback;    /* NULL: none */
+    struct bytes children; /* JSON array of Celery's result tuples: tasks it has sent */
+    bool no_result;        /* the task wants none to be stored */
+    struct bytes publish;  /* JSON array of signatures to send for it */
+    struct bytes again;    /* RETRY: JSON [args, kwargs] for the next attempt */
+    int64_t delay_ms;      /* RETRY: RECORD_NONE: the policy's */
+    int64_t max_retries;   /* RETRY, FAIL: RECORD_NONE: the policy's */
+    int64_t started_us;    /* wall time */
     int64_t duration_ms;
     int64_t rss_kib;     /* resident memory of the runner now; RECORD_NONE: unknown */
     int64_t max_rss_kib; /* peak: of the command, else of the runner's whole life */

@@ -41,29 +41,12 @@ static int print_help(void)
     return CLI_OK;
 }
 
-/* Show what @rc says was written into @text, and release it. */
-static int show(enum coney_rc rc, struct buffer *text)
-{
-    int code = CLI_OK;
-    size_t len = buffer_len(text);
-    if (rc != CONEY_OK) {
-        const struct coney_error err = {.rc = rc, .text = "out of memory"};
-        code = cli_failure("check", &err);
-    } else if (fwrite(buffer_data(text), 1, len, stdout) != len || fflush(stdout) != 0) {
-        const struct coney_error err = {
-                .rc = CONEY_EIO, .text = "can't write to standard output"};
-        code = cli_failure("check", &err);
-    }
-    buffer_fini(text);
-    return code;
-}
-
 static int print_keys(void)
 {
     struct buffer text;
     buffer_init(&text, OUTPUT_MAX);
     enum coney_rc rc = keys_print(&text);
-    return show(rc, &text);
+    return cli_show("check", rc, &text);
 }
 
 static enum coney_rc say_so(const struct config *c, struct buffer *text)
@@ -95,7 +78,7 @@ static int check(const struct check_options *options)
         break;
     }
     config_free(c);
-    return show(rc, &text);
+    return cli_show("check", rc, &text);
 }
 
 int cli_check(int argc, char **argv)

@@ -110,6 +110,24 @@ int cli_failure(const char *verb, const struct coney_error *err)
     return CLI_FAILURE;
 }
 
+int cli_show(const char *verb, enum coney_rc rc, struct buffer *text)
+{
+    int code = CLI_OK;
+    size_t len = buffer_len(text);
+    if (rc != CONEY_OK) {
+        const struct coney_error err = {.rc = rc,
+                .text = "out of memory, or there is more to show than anybody can read"};
+        code = cli_failure(verb, &err);
+    } else if ((len > 0 && fwrite(buffer_data(text), 1, len, stdout) != len) ||
+               fflush(stdout) != 0) {
+        const struct coney_error err = {
+                .rc = CONEY_EIO, .text = "can't write to standard output"};
+        code = cli_failure(verb, &err);
+    }
+    buffer_fini(text);
+    return code;
+}
+
 int cli_load_config(const char *verb, const char *path, struct config **out)
 {
     struct mistakes mistakes;

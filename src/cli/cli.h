@@ -15,8 +15,9 @@
 enum exit_code {
     CLI_OK = 0,
     CLI_FAILURE = 1,
-    CLI_USAGE = EX_USAGE,  /* 64: the command line */
-    CLI_CONFIG = EX_CONFIG /* 78: the configuration; nothing was started */
+    CLI_USAGE = EX_USAGE,        /* 64: the command line */
+    CLI_NOBODY = EX_UNAVAILABLE, /* 69: no worker has answered */
+    CLI_CONFIG = EX_CONFIG       /* 78: the configuration; nothing was started */
 };
 
 struct verb {
@@ -40,6 +41,10 @@ int cli_bad_option(const char *verb, int found, char **argv);
 /* Say on standard error why @verb failed. Returns CLI_FAILURE. */
 int cli_failure(const char *verb, const struct coney_error *err);
 
+/* Write @text to standard output, unless @rc says that it could not be made, and release
+ * it. Returns an exit code. */
+int cli_show(const char *verb, enum coney_rc rc, struct buffer *text);
+
 /*
  * Read the configuration @path (NULL: where it is looked for), and say on standard error
  * all that is wrong with it. CLI_OK: *@out is the caller's. Otherwise NULL, and
@@ -48,8 +53,16 @@ int cli_failure(const char *verb, const struct coney_error *err);
 int cli_load_config(const char *verb, const char *path, struct config **out);
 
 /* The verbs of this room. */
+int cli_adopt(int argc, char **argv);
 int cli_check(int argc, char **argv);
+int cli_control(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
+int cli_events(int argc, char **argv);
+int cli_inspect(int argc, char **argv);
+int cli_result(int argc, char **argv);
+int cli_revoke(int argc, char **argv);
 int cli_schedule(int argc, char **argv);
 int cli_send(int argc, char **argv);
+int cli_status(int argc, char **argv);
 
 #endif /* CONEY_CLI_CLI_H */

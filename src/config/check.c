@@ -62,21 +62,27 @@ static enum coney_rc refuse_kind(const struct checking *c, const struct key *sec
 }
 
 /* A password is no secret in a file that everybody may read. */
-static enum coney_rc check_secrets(const struct checking *c, const struct node *urls)
+static enum coney_rc check_secret(
+        const struct checking *c, const struct key *k, const struct node *url)
 {
-    if (c->readers == READERS_TRUSTED)
+    if (c->readers == READERS_TRUSTED || url->kind != NODE_SCALAR ||
+            !url_has_secret(url->text))
         return CONEY_OK;
-    for (size_t i = 0; i < urls->count; i++) {
-        const struct node *url = urls->members[i].value;
-        enum coney_rc rc = CONEY_OK;
-        if (url->kind == NODE_SCALAR && url_has_secret(url->text))
-            rc = mistakes_add(c->mistakes, url->at,
-                    "urls: a password in a file that everybody may read: chmod o= the "
-                    "file, or put the password into a password_file");
-        if (rc != CONEY_OK)
-            return rc;
-    }
-    return CONEY_OK;
+    return mistakes_add(c->mistakes, url->at,
+            "%s: a password in a file that everybody may read: chmod o= the file, or put "
+            "the password into a password_file",
+            key_name(k));
+}
+
+static enum coney_rc check_secrets(
+        const struct checking *c, const struct key *k, const struct node *n)
+{
+    enum coney_rc rc = CONEY_OK;
+    if (k->type == KEY_BACKEND)
+        return check_secret(c, k, n);
+    for (size_t i = 0; rc == CONEY_OK && k->type == KEY_URLS && i < n->count; i++)
+        rc = check_secret(c, k, n->members[i].value);
+    return rc;
 }
 
 static enum coney_rc check_value(const struct checking *c, const struct key *k,
@@ -88,7 +94,7 @@ static enum coney_rc check_value(const struct checking *c, const struct key *k,
         *verdict = REMOVE;
         rc = CONEY_OK;
     }
-    return rc == CONEY_OK && k->type == KEY_URLS ? check_secrets(c, n) : rc;
+    return rc == CONEY_OK ? check_secrets(c, k, n) : rc;
 }
 
 /* A section that is empty in the file, for all its lines are commented out, is a map. */

@@ -29,7 +29,9 @@ enum priority_mode { PRIORITY_STRICT, PRIORITY_WEIGHTED };
 enum declare_mode { DECLARE_ACTIVE, DECLARE_PASSIVE };
 enum queue_type { QUEUE_QUORUM, QUEUE_CLASSIC };
 enum jitter { JITTER_FULL, JITTER_EQUAL, JITTER_NONE };
-enum handler_kind { HANDLER_NATIVE, HANDLER_COMMAND };
+/* What becomes of a task whose result can't be stored. */
+enum when_down { DOWN_ACK, DOWN_HOLD };
+enum handler_kind { HANDLER_NATIVE, HANDLER_COMMAND, HANDLER_SERVER };
 
 struct string_list {
     char **items;
@@ -75,7 +77,24 @@ struct worker_config {
     int64_t unknown_task_ttl_ms;
     size_t body_max; /* of a message */
     enum log_level log_level;
-    bool results; /* answer reply_to */
+    struct string_list foreign; /* where else messages may send others; globs */
+};
+
+/* results: */
+struct results_config {
+    char *url;      /* "rpc://", or redis's; NULL: no results at all */
+    char *password; /* from password_file or $CONEY_RESULTS_PASSWORD; NULL: the URL's */
+    char *password_file; /* the rest, down to extended, is for a store */
+    struct {
+        char *ca, *cert, *key, *server_name;
+        bool verify;
+    } tls;
+    char *prefix;       /* in front of every key; NULL: none */
+    int64_t expires_ms; /* CONFIG_NONE: kept for ever */
+    bool extended;      /* with the request's name, arguments and so on */
+    bool track_started;
+    enum when_down when_down;
+    int64_t retry_for_ms;
 };
 
 struct class_config {
@@ -95,6 +114,8 @@ struct queue_config {
     unsigned max_priority; /* classic only; 0: none */
     bool foreign;          /* not ours: named by the operator without our prefix */
     unsigned prefetch;     /* 0: the worker's */
+    char *celery_delayed;  /* the key Celery's delayed messages for it end in; NULL: none
+                            */
 };
 
 struct retry_policy {
@@ -107,8 +128,11 @@ struct retry_policy {
     struct string_list not_on; /* error types not to retry */
 };
 
+/* A command, or a server, which has no exit codes and no output. */
 struct command_policy {
     struct string_list argv;        /* absolute program and arguments */
+    struct string_list server;      /* likewise */
+    int64_t start_ms;               /* for a server to become ready */
     char *directory;                /* NULL: / */
     struct string_list environment; /* "KEY=value" */
     struct int_list ok_exit;        /* default 0 */
@@ -123,7 +147,7 @@ struct policy {
     char *task; /* the name it was resolved for; but see config_policy() on floods */
     bool known; /* named in tasks: by more than "*", or given a handler */
     enum handler_kind handler;
-    struct command_policy command; /* HANDLER_COMMAND */
+    struct command_policy command; /* HANDLER_COMMAND, HANDLER_SERVER */
     char *queue;                   /* broker name of the queue it is sent to */
     int priority;                  /* -1: none */
     struct retry_policy retry;
@@ -137,6 +161,25 @@ struct policy {
     uint64_t said; /* which keys the operator wrote, for policy_says() */
 };
 
+/* events: */
+struct events_config {
+    bool enabled;         /* of tasks, from the start; enable_events switches them on */
+    int64_t heartbeat_ms; /* CONFIG_NONE: none */
+    unsigned buffer;      /* events of tasks that wait to be sent, at most */
+    char *exchange;       /* "celeryev" */
+};
+
+/* control: */
+struct control_config {
+    bool enabled;
+    char *exchange;          /* "celery": celery.pidbox */
+    struct string_list deny; /* commands that are refused */
+    bool record;             /* keep revocations in the broker */
+    unsigned revoked_max;    /* ids and stamps remembered at most */
+    int64_t revoked_ttl_ms;  /* how long, when the broker does not keep them */
+    int64_t revoked_wait_ms; /* for those that it keeps, before tasks are consumed */
+};
+
 struct beat_config {
     char *name;     /* coney.beat.<name>, "main" */
     char *timezone; /* default for entries */
@@ -145,6 +188,9 @@ struct beat_config {
 struct config {
     struct broker_config broker;
     struct worker_config worker;
+    struct results_config results;
+    struct events_config events;
+    struct control_config control;
     struct beat_config beat;
     struct class_config *classes;
     size_t class_count;
@@ -209,8 +255,15 @@ bool retry_policy_covers(const struct retry_policy *r, const char *error_type);
  * NULL. */
 const struct queue_config *config_queue(const struct config *c, const char *name);
 
+/* Whether a message may name @name (an exchange, or a queue of the default exchange) as
+ * where to send another: it is a queue in the configuration, or worker.foreign says so.
+ */
+bool config_allows_target(const struct config *c, const char *name);
+
 /* The merged result as YAML that would load again, passwords masked. */
 enum coney_rc config_print(const struct config *c, struct buffer *out) CONEY_MUST_CHECK;
+/* The same as a JSON object, the caller's; NULL when out of memory. */
+json_t *config_json(const struct config *c);
 /* Each key of the policy of @task: its value and the file, line or default it came from.
  */
 enum coney_rc config_explain(

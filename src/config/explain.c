@@ -73,8 +73,14 @@ static enum coney_rc explain_variable(
 
 static const char *describe_handler(const struct policy *p)
 {
-    if (p->handler == HANDLER_COMMAND)
+    switch (p->handler) {
+    case HANDLER_COMMAND:
         return "a command";
+    case HANDLER_SERVER:
+        return "a server's task";
+    case HANDLER_NATIVE:
+        break;
+    }
     return p->known ? "a plugin's task" : "not named here; a plugin may have it";
 }
 

@@ -112,6 +112,7 @@ static const char *const fixed_descriptions[] = {
         [KEY_RATE] = "a rate such as 10/m",
         [KEY_TEXTS] = "a list of texts such as [one, two]",
         [KEY_URLS] = "a list of URLs such as [\"amqps://user@host/\"]",
+        [KEY_BACKEND] = "rpc:// or a URL such as rediss://:password@host/0",
         [KEY_PATHS] = "a list of absolute paths",
         [KEY_COMMAND] = "a list such as [/usr/bin/report, --json]",
         [KEY_VARIABLES] = "a map such as {LANG: C.UTF-8}",
@@ -155,6 +156,7 @@ static void describe_type(const struct key *k, char *text, size_t size)
     case KEY_RATE:
     case KEY_TEXTS:
     case KEY_URLS:
+    case KEY_BACKEND:
     case KEY_PATHS:
     case KEY_COMMAND:
     case KEY_VARIABLES:

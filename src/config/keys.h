@@ -35,6 +35,7 @@ enum key_type {
     KEY_RATE,
     KEY_TEXTS,
     KEY_URLS,
+    KEY_BACKEND, /* where results go */
     KEY_PATHS,
     KEY_COMMAND, /* an absolute path, then arguments */
     KEY_CODES,   /* a list of exit codes */

@@ -272,11 +272,42 @@ static enum coney_rc store_keys(struct config *c, const char *task, struct polic
     return CONEY_OK;
 }
 
+/* Whoever is most specific about either of command and server decides between them. */
+static enum handler_kind handler_of(
+        const struct config *c, const char *task, const struct policy *policy)
+{
+    const struct policies *p = c->source->policies;
+    const struct command_policy *command = &policy->command;
+
+    for (size_t i = next_pattern(p, task, 0); i < p->count;
+            i = next_pattern(p, task, i + 1)) {
+        bool has_server = node_get(p->patterns[i].map, "server") != NULL;
+        bool has_command = node_get(p->patterns[i].map, "command") != NULL;
+        if (has_server && command->server.count > 0)
+            return HANDLER_SERVER;
+        if (has_command && command->argv.count > 0)
+            return HANDLER_COMMAND;
+        if (has_server || has_command)
+            break;
+    }
+    return HANDLER_NATIVE;
+}
+
 /* The queue that a task is sent to when nobody says: that of the class "default". */
 static const char *default_queue(const struct config *c)
 {
     const struct queue_config *queue = config_queue(c, "default");
     return queue ? queue->name : c->queues[0].name;
+}
+
+/* Our queue of that name or class, else one that others consume. */
+static const char *target_of(const struct config *c, const char *name)
+{
+    const struct queue_config *queue = config_queue(c, name);
+
+    if (queue)
+        return queue->name;
+    return config_allows_target(c, name) ? name : default_queue(c);
 }
 
 enum coney_rc policy_resolve(struct config *c, const char *task, struct policy *out)
@@ -294,11 +325,11 @@ enum coney_rc policy_resolve(struct config *c, const char *task, struct policy *
         return rc;
 
     const struct node *named = policy_value(c, task, key_find("tasks.*.queue"), NULL);
-    const struct queue_config *queue = named ? config_queue(c, named->text) : NULL;
-    out->queue = arena_strdup(c->source->arena, queue ? queue->name : default_queue(c));
+    out->queue = arena_strdup(
+            c->source->arena, named ? target_of(c, named->text) : default_queue(c));
     out->task = arena_strdup(c->source->arena, best ? best->text : "*");
-    out->handler = out->command.argv.count > 0 ? HANDLER_COMMAND : HANDLER_NATIVE;
-    out->known = (best && !best->is_any) || out->handler == HANDLER_COMMAND;
+    out->handler = handler_of(c, task, out);
+    out->known = (best && !best->is_any) || out->handler != HANDLER_NATIVE;
     return out->queue && out->task ? CONEY_OK : CONEY_ENOMEM;
 }
 
@@ -383,6 +414,19 @@ bool policy_says(const struct policy *policy, const char *key)
     for (const struct key *k = tasks + 1; k < table + count; k++)
         if (strncmp(k->path, "tasks.*.", 8) == 0 && strcmp(relative_path(k), key) == 0)
             return policy->said >> (k - tasks - 1) & 1;
+    return false;
+}
+
+bool config_allows_target(const struct config *c, const char *name)
+{
+    const struct string_list *foreign = &c->worker.foreign;
+
+    for (size_t i = 0; i < c->queue_count; i++)
+        if (strcmp(c->queues[i].name, name) == 0)
+            return true;
+    for (size_t i = 0; i < foreign->count; i++)
+        if (glob_matches(foreign->items[i], name))
+            return true;
     return false;
 }
 

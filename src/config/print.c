@@ -33,8 +33,9 @@ static enum coney_rc show_member(
 {
     struct node *value = m->value;
     enum coney_rc rc = CONEY_OK;
+    const struct key *own = row ? key_below(row, m->name) : NULL;
 
-    if (row && row->type == KEY_URLS)
+    if ((row && row->type == KEY_URLS) || (own && own->type == KEY_BACKEND))
         value = masked_url(a, value->text);
     else if (row && row->type == KEY_VARIABLES && is_secret_variable(m->name))
         value = masked_text(a, "***");
@@ -108,4 +109,28 @@ enum coney_rc config_print(const struct config *c, struct buffer *out)
             rc = print_section(c, &table[i], a, out);
     arena_free(a);
     return rc;
+}
+
+json_t *config_json(const struct config *c)
+{
+    size_t count;
+    const struct key *table = key_table(&count);
+    enum coney_rc rc = CONEY_OK;
+    struct arena *a = arena_new(0);
+    json_t *all = json_object();
+
+    for (size_t i = 0; a && rc == CONEY_OK && i < count; i++) {
+        struct node *section = node_get(c->source->root, table[i].path);
+        if (!key_is_below(&table[i], NULL) || !section || section->count == 0)
+            continue;
+        rc = show(a, &table[i], section, &section);
+        if (rc == CONEY_OK && json_object_set_new(all, table[i].path, node_json(section)))
+            rc = CONEY_ENOMEM;
+    }
+    if (!a || rc != CONEY_OK) {
+        json_decref(all);
+        all = NULL;
+    }
+    arena_free(a);
+    return all;
 }

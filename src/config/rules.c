@@ -80,6 +80,38 @@ static enum coney_rc check_broker(const struct rules *r)
     return rc;
 }
 
+/* --- results ------------------------------------------------------------------------ */
+
+static const struct node *results_key(const struct rules *r, const char *path)
+{
+    return node_find(node_get(r->config->source->root, "results"), path);
+}
+
+static enum coney_rc check_results(const struct rules *r)
+{
+    const struct results_config *c = &r->config->results;
+    bool is_store = c->url && strncmp(c->url, "redis", 5) == 0;
+    bool has_tls = is_store && strncmp(c->url, "rediss:", 7) == 0;
+    enum coney_rc rc = CONEY_OK;
+
+    if (!is_sound(node_get(r->config->source->root, "results")))
+        return CONEY_OK;
+    if (c->tls.cert && !c->tls.key)
+        rc = mistakes_add(r->mistakes, results_key(r, "tls.cert")->at,
+                "cert: a certificate needs its private key, tls.key");
+    if (rc == CONEY_OK && c->tls.key && !c->tls.cert)
+        rc = mistakes_add(r->mistakes, results_key(r, "tls.key")->at,
+                "key: a private key needs its certificate, tls.cert");
+    if (rc == CONEY_OK && (c->tls.ca || c->tls.cert) && !has_tls)
+        rc = mistakes_add(r->mistakes, results_key(r, "tls")->at,
+                "tls: the URL does not begin with rediss://, so nothing would be "
+                "encrypted");
+    if (rc == CONEY_OK && c->password_file && !is_store)
+        rc = mistakes_add(r->mistakes, results_key(r, "password_file")->at,
+                "password_file: only for a redis[s]:// URL");
+    return rc;
+}
+
 /* --- classes ------------------------------------------------------------------------ */
 
 static enum coney_rc check_reserves(const struct rules *r)
@@ -252,32 +284,58 @@ static enum coney_rc check_exit_codes(const struct rules *r, const struct policy
     return rc;
 }
 
-/* What only a command has, said of a task that is none. */
+/* What only a command or a server has, said of a task that is none. */
 static enum coney_rc check_handler(const struct rules *r, const struct policy *p)
 {
-    static const char *const keys[] = {"directory", "environment", "ok_exit",
-            "retry_exit", "reject_exit", "max_output", "umask"};
+    static const struct {
+        const char *key;
+        bool of_command, of_server;
+    } keys[] = {{"directory", true, true}, {"environment", true, true},
+            {"umask", true, true}, {"ok_exit", true, false}, {"retry_exit", true, false},
+            {"reject_exit", true, false}, {"max_output", true, false},
+            {"start_timeout", false, true}};
     const struct node *own = policy_own_map(r->config, p->task);
 
-    if (!own || p->handler == HANDLER_COMMAND)
-        return CONEY_OK;
-    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
-        const struct member *m = node_member(own, keys[i]);
-        enum coney_rc rc = CONEY_OK;
-        if (m)
-            rc = mistakes_add(r->mistakes, m->at,
-                    "%s: only for a command, and %.64s has none", keys[i], p->task);
+    for (size_t i = 0; own && i < sizeof(keys) / sizeof(keys[0]); i++) {
+        const struct member *m = node_member(own, keys[i].key);
+        bool is_fine = (keys[i].of_command && p->handler == HANDLER_COMMAND) ||
+                       (keys[i].of_server && p->handler == HANDLER_SERVER);
+        if (!m || is_fine)
+            continue;
+        const char *whose = !keys[i].of_server    ? "command"
+                            : !keys[i].of_command ? "server"
+                                                  : "command or server";
+        enum coney_rc rc = mistakes_add(r->mistakes, m->at,
+                "%s: only for a %s, and %.64s has none", keys[i].key, whose, p->task);
         if (rc != CONEY_OK)
             return rc;
     }
     return CONEY_OK;
 }
 
+static bool is_given(const struct node *n)
+{
+    return n && n->kind != NODE_SCALAR; /* none */
+}
+
+/* One map may not name both; of two maps the more specific one decides. */
+static enum coney_rc check_exclusive(const struct rules *r, const struct member *task)
+{
+    const struct member *command = node_member(task->value, "command");
+    const struct member *server = node_member(task->value, "server");
+    if (!command || !server || !is_given(command->value) || !is_given(server->value))
+        return CONEY_OK;
+    return mistakes_add(r->mistakes, server->at,
+            "server: %.64s has a command already (%s:%u), and a task has one handler",
+            task->name, command->at.file, command->at.line);
+}
+
 static enum coney_rc check_target(const struct rules *r, const struct member *task)
 {
     char hint[200];
     const struct node *queue = node_get(task->value, "queue");
-    if (!queue || config_queue(r->config, queue->text))
+    if (!queue || config_queue(r->config, queue->text) ||
+            config_allows_target(r->config, queue->text))
         return CONEY_OK;
     queue_hint(r->config, queue->text, hint, sizeof(hint));
     return mistakes_add(r->mistakes, queue->at, "queue: there is no queue \"%.64s\"%s",
@@ -291,6 +349,8 @@ static enum coney_rc check_tasks(const struct rules *r)
     const struct node *tasks = node_get(r->config->source->root, "tasks");
     for (size_t i = 0; tasks && i < tasks->count; i++) {
         enum coney_rc rc = check_target(r, &tasks->members[i]);
+        if (rc == CONEY_OK)
+            rc = check_exclusive(r, &tasks->members[i]);
         if (rc != CONEY_OK)
             return rc;
         if (!policy_is_sound(r->config, tasks->members[i].name))
@@ -314,6 +374,8 @@ enum coney_rc rules_check(struct config *c, struct mistakes *mistakes)
 {
     const struct rules r = {.config = c, .mistakes = mistakes};
     enum coney_rc rc = check_broker(&r);
+    if (rc == CONEY_OK)
+        rc = check_results(&r);
     if (rc == CONEY_OK)
         rc = check_reserves(&r);
     if (rc == CONEY_OK)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* secret.c - the broker's password, from where it is kept. */
+/* secret.c - the passwords of broker and result store, from where they are kept. */
 #include "config/secret.h"
 
 #include "config/files.h"
@@ -35,22 +35,24 @@ static void drop_newline(char *text)
         text[--len] = '\0';
 }
 
-enum coney_rc secret_read(struct config *c, struct mistakes *mistakes)
+/* A password and where it may come from. */
+struct secret {
+    const char *variable;
+    const char *section;
+    const char *file; /* NULL: none */
+    char **password;
+};
+
+static enum coney_rc read_file(
+        struct config *c, const struct secret *s, struct mistakes *mistakes)
 {
     struct arena *a = c->source->arena;
     struct coney_error err = {0};
     struct file_text file;
-    const char *given = getenv("CONEY_BROKER_PASSWORD");
+    const struct node *section = node_get(c->source->root, s->section);
+    struct place at = node_get(section, "password_file")->at;
 
-    if (given && *given) {
-        c->broker.password = arena_strdup(a, given);
-        return c->broker.password ? CONEY_OK : CONEY_ENOMEM;
-    }
-    if (!c->broker.password_file)
-        return CONEY_OK;
-
-    struct place at = node_find(c->source->root, "broker.password_file")->at;
-    enum coney_rc rc = file_read(c->broker.password_file, PASSWORD_MAX, a, &file, &err);
+    enum coney_rc rc = file_read(s->file, PASSWORD_MAX, a, &file, &err);
     if (rc == CONEY_ENOMEM)
         return rc;
     if (rc != CONEY_OK)
@@ -62,8 +64,27 @@ enum coney_rc secret_read(struct config *c, struct mistakes *mistakes)
     drop_newline(password);
     const char *wrong = fault(&file, password);
     if (wrong)
-        return mistakes_add(
-                mistakes, at, "password_file: %s: %s", c->broker.password_file, wrong);
-    c->broker.password = password;
+        return mistakes_add(mistakes, at, "password_file: %s: %s", s->file, wrong);
+    *s->password = password;
     return CONEY_OK;
+}
+
+static enum coney_rc find_secret(
+        struct config *c, const struct secret *s, struct mistakes *mistakes)
+{
+    const char *given = getenv(s->variable);
+    if (!given || !*given)
+        return s->file ? read_file(c, s, mistakes) : CONEY_OK;
+    *s->password = arena_strdup(c->source->arena, given);
+    return *s->password ? CONEY_OK : CONEY_ENOMEM;
+}
+
+enum coney_rc secret_read(struct config *c, struct mistakes *mistakes)
+{
+    const struct secret broker = {"CONEY_BROKER_PASSWORD", "broker",
+            c->broker.password_file, &c->broker.password};
+    const struct secret results = {"CONEY_RESULTS_PASSWORD", "results",
+            c->results.password_file, &c->results.password};
+    enum coney_rc rc = find_secret(c, &broker, mistakes);
+    return rc == CONEY_OK ? find_secret(c, &results, mistakes) : rc;
 }

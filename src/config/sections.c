@@ -308,6 +308,12 @@ enum coney_rc sections_fill(struct config *c, struct mistakes *mistakes)
     if (c->worker.concurrency == 0)
         c->worker.concurrency = count_processors();
     if (rc == CONEY_OK)
+        rc = fill_plain(c, "results", &c->results);
+    if (rc == CONEY_OK)
+        rc = fill_plain(c, "events", &c->events);
+    if (rc == CONEY_OK)
+        rc = fill_plain(c, "control", &c->control);
+    if (rc == CONEY_OK)
         rc = fill_plain(c, "beat", &c->beat);
     if (rc == CONEY_OK)
         rc = fill_classes(c);

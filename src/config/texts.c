@@ -138,7 +138,21 @@ static bool is_port(struct bytes b)
     return port >= 1 && port <= 65535;
 }
 
-/* The text itself is not quoted: it may hold a password. */
+/* What is the same with every scheme. The text itself is not quoted: it may hold a
+ * password. */
+static enum coney_rc check_parts(
+        const char *text, const struct url_parts *parts, struct coney_error *err)
+{
+    if (parts->host.len == 0)
+        return error_set(err, CONEY_EINVAL, "the URL names no host");
+    if (parts->port.data && !is_port(parts->port))
+        return error_set(err, CONEY_EINVAL, "the URL's port is not 1 to 65535");
+    if (strpbrk(text, " ?#"))
+        return error_set(err, CONEY_EINVAL,
+                "the URL holds a blank, \"?\" or \"#\": write them as %%20, %%3F, %%23");
+    return CONEY_OK;
+}
+
 enum coney_rc text_check_url(const char *text, struct coney_error *err)
 {
     enum coney_rc rc = text_check(text, err);
@@ -151,14 +165,33 @@ enum coney_rc text_check_url(const char *text, struct coney_error *err)
         return error_set(err, CONEY_EINVAL,
                 "the URL must begin with amqps:// or amqp://, as in "
                 "amqps://user@host:5671/vhost");
-    if (parts.host.len == 0)
-        return error_set(err, CONEY_EINVAL, "the URL names no host");
-    if (parts.port.data && !is_port(parts.port))
-        return error_set(err, CONEY_EINVAL, "the URL's port is not 1 to 65535");
-    if (strpbrk(text, " ?#"))
+    return check_parts(text, &parts, err);
+}
+
+/* Of redis's URL: nothing, or the number of a database. */
+static bool is_database(const char *url)
+{
+    const char *path = strchr(strstr(url, "://") + 3, '/');
+    return !path || (strspn(path + 1, DIGITS) == strlen(path + 1) && strlen(path) <= 6);
+}
+
+enum coney_rc text_check_backend(const char *text, struct coney_error *err)
+{
+    enum coney_rc rc = text_check(text, err);
+    if (rc != CONEY_OK || strcmp(text, "rpc://") == 0)
+        return rc;
+
+    struct url_parts parts = split_url(text);
+    if (!parts.scheme.data ||
+            !(is_text(parts.scheme, "redis") || is_text(parts.scheme, "rediss")))
         return error_set(err, CONEY_EINVAL,
-                "the URL holds a blank, \"?\" or \"#\": write them as %%20, %%3F, %%23");
-    return CONEY_OK;
+                "it must be rpc://, or begin with rediss:// or redis://, as in "
+                "rediss://:password@host:6379/0");
+    rc = check_parts(text, &parts, err);
+    if (rc == CONEY_OK && !is_database(text))
+        rc = error_set(
+                err, CONEY_EINVAL, "after the URL's host may stand a database: /0");
+    return rc;
 }
 
 bool url_has_secret(const char *url)

@@ -29,6 +29,9 @@ enum coney_rc text_check_variable(
         const char *text, struct coney_error *err) CONEY_MUST_CHECK;
 /* amqp[s]://[user[:password]@]host[:port][/vhost] */
 enum coney_rc text_check_url(const char *text, struct coney_error *err) CONEY_MUST_CHECK;
+/* rpc://, or redis[s]://[[user]:password@]host[:port][/database] */
+enum coney_rc text_check_backend(
+        const char *text, struct coney_error *err) CONEY_MUST_CHECK;
 
 /* Whether a URL holds a password that is nobody's secret but its owner's: any but
  * "guest", which RabbitMQ takes from its own host only. */

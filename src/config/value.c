@@ -41,7 +41,7 @@ static enum coney_rc refuse_node(const struct reading *r, const struct node *n)
 {
     char allowed[160];
     key_allowed(r->key, allowed, sizeof(allowed));
-    bool may_be_secret = r->key->type == KEY_URLS;
+    bool may_be_secret = r->key->type == KEY_URLS || r->key->type == KEY_BACKEND;
     if (n->kind == NODE_SCALAR && !node_is_null(n) && !may_be_secret)
         return mistaken(
                 mistakes_add(r->mistakes, n->at, "%s: found \"%.100s\", allowed is %s",
@@ -156,6 +156,8 @@ static enum coney_rc check_text(
         return text_check_path(text, err);
     if (type == KEY_URLS)
         return text_check_url(text, err);
+    if (type == KEY_BACKEND)
+        return text_check_backend(text, err);
     return text_check(text, err);
 }
 
@@ -357,6 +359,7 @@ enum coney_rc value_read(const struct key *k, const struct node *n, struct arena
     case KEY_QUEUE:
     case KEY_PATH:
     case KEY_ZONE:
+    case KEY_BACKEND:
     case KEY_CRONTAB:
         return read_text(&r, n, out);
     case KEY_TEXTS:

@@ -47,6 +47,7 @@ static void init_locks(struct coney_client *c)
 static void destroy(struct coney_client *c)
 {
     session_free(c->session);
+    stored_free(c);
     config_free(c->config);
     outbox_fini(&c->outbox);
     replies_fini(&c->replies);
@@ -307,6 +308,8 @@ enum coney_rc coney_wait(struct coney_client *client, const char *id, unsigned t
     enum coney_rc rc = CONEY_OK;
     if (is_foreign(client))
         return refuse_foreign(err);
+    if (stored_is_used(client))
+        return stored_wait(client, id, timeout_ms, out, err);
     pthread_mutex_lock(&client->lock);
     if (!client->wants_replies) {
         rc = error_set(err, CONEY_EINVAL,
@@ -325,4 +328,29 @@ enum coney_rc coney_wait(struct coney_client *client, const char *id, unsigned t
 out:
     pthread_mutex_unlock(&client->lock);
     return rc;
+}
+
+enum coney_rc coney_result_get(struct coney_client *client, const char *id,
+        unsigned timeout_ms, struct coney_result **out, struct coney_error *err)
+{
+    if (is_foreign(client))
+        return refuse_foreign(err);
+    if (stored_is_used(client))
+        return stored_get(client, id, timeout_ms, out, err);
+    enum coney_rc rc = coney_wait(client, id, 0, out, err);
+    if (rc != CONEY_ETIMEOUT)
+        return rc;
+    *out = result_of_nothing(id);
+    return *out ? CONEY_OK : error_set_nomem(err);
+}
+
+enum coney_rc coney_forget(struct coney_client *client, const char *id,
+        unsigned timeout_ms, struct coney_error *err)
+{
+    if (is_foreign(client))
+        return refuse_foreign(err);
+    if (!stored_is_used(client))
+        return error_set(err, CONEY_EINVAL,
+                "results.url names no store: there is nothing to forget");
+    return stored_forget(client, id, timeout_ms, err);
 }

@@ -3,7 +3,8 @@
  * client_impl.h - what the files of the client share. Private to the room.
  *
  * client.c is the public face, setup.c reads options and configuration, compose.c makes a
- * message out of what the caller said, driver.c is the thread that owns the connection.
+ * message out of what the caller said, driver.c is the thread that owns the connection,
+ * stored.c asks the result store.
  */
 #ifndef CONEY_LIB_CLIENT_IMPL_H
 #define CONEY_LIB_CLIENT_IMPL_H
@@ -12,6 +13,7 @@
 #include "base/rng.h"
 #include "config/config.h"
 #include "lib/outbox.h"
+#include "lib/reader.h"
 #include "lib/replies.h"
 #include "queue/names.h"
 #include <coney/client.h>
@@ -47,6 +49,8 @@ struct coney_client {
     struct amqp_channel reply_channel;
     enum reply_state reply_state;
     bool wants_replies;
+    struct reader *readers; /* owned; of the result store, idle ones */
+    size_t reader_count;
     char reply_queue[AMQP_NAME_SIZE];
     int64_t reply_retry_ms;
     struct coney_error reply_error;
@@ -72,6 +76,19 @@ enum coney_rc client_set_up(struct coney_client *c, const struct coney_client_op
 enum coney_rc compose(struct coney_client *c, const struct coney_message *message,
         enum outgoing_owner owner, struct outgoing **out,
         struct coney_error *err) CONEY_MUST_CHECK;
+
+/* --- stored.c; each takes and releases the lock */
+
+bool stored_is_used(const struct coney_client *c);
+/* As coney_result_get(), coney_wait() and coney_forget(). */
+enum coney_rc stored_get(struct coney_client *c, const char *id, unsigned timeout_ms,
+        struct coney_result **out, struct coney_error *err) CONEY_MUST_CHECK;
+enum coney_rc stored_wait(struct coney_client *c, const char *id, unsigned timeout_ms,
+        struct coney_result **out, struct coney_error *err) CONEY_MUST_CHECK;
+enum coney_rc stored_forget(struct coney_client *c, const char *id, unsigned timeout_ms,
+        struct coney_error *err) CONEY_MUST_CHECK;
+/* Free the idle readers; no lock. */
+void stored_free(struct coney_client *c);
 
 /* --- driver.c; the lock is held for all of these */
 

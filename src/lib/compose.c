@@ -195,6 +195,8 @@ enum coney_rc compose(struct coney_client *c, const struct coney_message *messag
     enum coney_rc rc = read_message(message, &m, err);
     if (rc != CONEY_OK)
         return rc;
+    if (stored_is_used(c))
+        m.reply = CONEY_REPLY_NONE; /* it goes to the store, unasked */
     a = arena_new(0);
     rc = a ? read_headers(&m, a, &headers, err) : error_set_nomem(err);
     if (rc == CONEY_OK)

@@ -34,6 +34,8 @@ struct texts {
     const char *error_type;
     const char *error_text;
     const char *traceback;
+    const char *state;
+    const char *details;
 };
 
 static size_t room_for(const char *text)
@@ -56,7 +58,8 @@ static struct coney_result *new_result(
         enum coney_status status, const struct texts *t, size_t *bytes)
 {
     *bytes = sizeof(struct coney_result) + room_for(t->id) + room_for(t->value) +
-             room_for(t->error_type) + room_for(t->error_text) + room_for(t->traceback);
+             room_for(t->error_type) + room_for(t->error_text) + room_for(t->traceback) +
+             room_for(t->state) + room_for(t->details);
     struct coney_result *result = malloc(*bytes);
     if (!result)
         return NULL;
@@ -67,6 +70,8 @@ static struct coney_result *new_result(
     result->error_type = put_text(&at, t->error_type);
     result->error_text = put_text(&at, t->error_text);
     result->traceback = put_text(&at, t->traceback);
+    result->state = put_text(&at, t->state);
+    result->details = put_text(&at, t->details);
     return result;
 }
 
@@ -113,14 +118,25 @@ static const char *error_text(const json_t *exception, char **owned)
     return *owned;
 }
 
-static struct coney_result *result_of(
-        const struct result_message *m, enum coney_status status, size_t *bytes)
+/* An exception is one in any state: of a failure, or of a retry that is to come. */
+static bool has_value(const struct result_message *m, enum coney_status status)
+{
+    return status == CONEY_STATUS_SUCCESS ||
+           (status == CONEY_STATUS_PENDING && !json_object_get(m->value, "exc_type"));
+}
+
+static struct coney_result *result_of(const struct result_message *m,
+        enum coney_status status, enum result_details details, size_t *bytes)
 {
     struct coney_result *result = NULL;
     char *owned = NULL;
-    struct texts t = {.id = m->task_id, .traceback = m->traceback};
+    char *all = details == RESULT_WITH_DETAILS && m->root ? dump(m->root) : NULL;
+    struct texts t = {.id = m->task_id,
+            .traceback = m->traceback,
+            .state = m->status,
+            .details = all};
 
-    if (status == CONEY_STATUS_SUCCESS) {
+    if (has_value(m, status)) {
         owned = m->value ? dump(m->value) : strdup("null");
         t.value = owned;
         if (!owned)
@@ -132,8 +148,26 @@ static struct coney_result *result_of(
     result = new_result(status, &t, bytes);
 
 out:
+    free(all);
     free(owned);
     return result;
+}
+
+struct coney_result *result_of_message(
+        const struct result_message *m, enum result_details details)
+{
+    enum coney_status status;
+    size_t bytes;
+    if (!status_of(m->status, &status))
+        status = CONEY_STATUS_PENDING;
+    return result_of(m, status, details, &bytes);
+}
+
+struct coney_result *result_of_nothing(const char *id)
+{
+    const struct texts t = {.id = id, .state = "PENDING"};
+    size_t bytes;
+    return new_result(CONEY_STATUS_PENDING, &t, &bytes);
 }
 
 /* --- the store -------------------------------------------------------------------- */
@@ -209,7 +243,7 @@ enum coney_rc replies_put(struct replies *r, const struct result_message *m)
 
     struct reply *e = calloc(1, sizeof(*e));
     if (e)
-        e->result = result_of(m, status, &e->bytes);
+        e->result = result_of(m, status, RESULT_BARE, &e->bytes);
     if (!e || !e->result) {
         free(e);
         return CONEY_ENOMEM;

@@ -27,6 +27,16 @@ struct replies {
     size_t bytes_max;
 };
 
+/* Whether a result carries everything that was read. */
+enum result_details { RESULT_BARE, RESULT_WITH_DETAILS };
+
+/* The public result of a message in any state, the caller's for coney_result_free(). NULL
+ * when out of memory. */
+struct coney_result *result_of_message(
+        const struct result_message *m, enum result_details details);
+/* Of a task of which nothing is known. */
+struct coney_result *result_of_nothing(const char *id);
+
 void replies_init(struct replies *r, size_t count_max, size_t bytes_max);
 void replies_fini(struct replies *r);
 

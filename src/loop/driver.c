@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * driver.c - a session between libuv's poll, timer and prepare handles.
+ * driver.c - a connection between libuv's poll, timer and prepare handles.
  *
  * The prepare handle is the heart: it runs once a turn, after every callback, and steps
- * the session if it wants to be stepped. The timer only wakes the loop; the poll handle
- * only says that the socket is ready.
+ * the connection if it wants to be stepped. The timer only wakes the loop; the poll
+ * handle only says that the socket is ready.
  */
 #include "loop/driver.h"
 
@@ -21,12 +21,26 @@ struct watch {
     int wanted; /* UV_READABLE and so on, as armed */
 };
 
+/* What a session and a connection to redis have in common. */
+struct driven_ops {
+    int (*fd)(const void *driven);
+    short (*wants)(const void *driven);
+    int64_t (*deadline_ms)(const void *driven);
+    void (*step)(void *driven, short revents, int64_t now_ms);
+    /* Hand one event up, or return false. */
+    bool (*hand_up)(struct driver *d);
+};
+
 struct driver {
     uv_timer_t timer;
     uv_prepare_t prepare;
-    struct session *session; /* borrowed; NULL after driver_free() */
-    struct watch *watch;     /* owned; NULL while the session has no descriptor */
-    driver_event_fn *on_event;
+    const struct driven_ops *ops;
+    void *driven;        /* borrowed; NULL after driver_free() */
+    struct watch *watch; /* owned; NULL while there is no descriptor */
+    union {
+        driver_event_fn *session;
+        driver_redis_fn *redis;
+    } on_event;
     void *ctx;
     int handles; /* timer and prepare that are not closed yet */
     bool is_stepping;
@@ -69,7 +83,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     step(w->driver, (short)revents);
 }
 
-/* On failure the session's own deadline for the attempt decides. */
+/* On failure the connection's own deadline for the attempt decides. */
 static void open_watch(struct driver *d, int fd)
 {
     struct watch *w = calloc(1, sizeof(*w));
@@ -87,7 +101,7 @@ static void open_watch(struct driver *d, int fd)
 
 static void arm_watch(struct driver *d)
 {
-    int fd = session_fd(d->session);
+    int fd = d->ops->fd(d->driven);
     if (d->watch && d->watch->fd != fd)
         close_watch(d);
     if (!d->watch && fd >= 0)
@@ -95,7 +109,7 @@ static void arm_watch(struct driver *d)
     if (!d->watch)
         return;
 
-    short wants = session_wants(d->session);
+    short wants = d->ops->wants(d->driven);
     int wanted = (wants & POLLIN ? UV_READABLE : 0) | (wants & POLLOUT ? UV_WRITABLE : 0);
     if (wanted == d->watch->wanted)
         return;
@@ -115,7 +129,7 @@ static void on_timer(uv_timer_t *timer)
  * it is then set again. */
 static void arm_timer(struct driver *d)
 {
-    int64_t deadline = session_deadline_ms(d->session);
+    int64_t deadline = d->ops->deadline_ms(d->driven);
     if (deadline == CLOCK_NEVER) {
         uv_timer_stop(&d->timer);
         return;
@@ -126,18 +140,14 @@ static void arm_timer(struct driver *d)
 
 static void step(struct driver *d, short revents)
 {
-    struct session_event ev;
-
     d->is_stepping = true;
-    session_step(d->session, revents, clock_mono_ms());
-    while (d->session && session_next_event(d->session, &ev)) {
-        d->on_event(d->ctx, &ev);
-        session_event_fini(&ev);
-    }
+    d->ops->step(d->driven, revents, clock_mono_ms());
+    while (d->driven && d->ops->hand_up(d))
+        ;
     d->is_stepping = false;
     /* Now, and not at the end of the turn: another callback may open a descriptor that
-     * gets the number of the one the session has just closed. */
-    if (d->session)
+     * gets the number of the one that has just been closed. */
+    if (d->driven)
         arm_watch(d);
 }
 
@@ -145,22 +155,22 @@ static void on_prepare(uv_prepare_t *prepare)
 {
     struct driver *d = prepare->data;
 
-    if (session_deadline_ms(d->session) <= clock_mono_ms())
+    if (d->ops->deadline_ms(d->driven) <= clock_mono_ms())
         step(d, 0);
-    if (!d->session)
+    if (!d->driven)
         return;
     arm_watch(d);
     arm_timer(d);
 }
 
-struct driver *driver_new(
-        uv_loop_t *loop, struct session *s, driver_event_fn *on_event, void *ctx)
+static struct driver *start(
+        uv_loop_t *loop, const struct driven_ops *ops, void *driven, void *ctx)
 {
     struct driver *d = calloc(1, sizeof(*d));
     if (!d)
         return NULL;
-    d->session = s;
-    d->on_event = on_event;
+    d->ops = ops;
+    d->driven = driven;
     d->ctx = ctx;
     d->handles = 2;
     uv_timer_init(loop, &d->timer);
@@ -170,6 +180,97 @@ struct driver *driver_new(
     uv_prepare_start(&d->prepare, on_prepare);
     return d;
 }
+
+/* --- a session ----------------------------------------------------------------------
+ */
+
+static int fd_of_session(const void *driven)
+{
+    return session_fd(driven);
+}
+
+static short wants_of_session(const void *driven)
+{
+    return session_wants(driven);
+}
+
+static int64_t deadline_of_session(const void *driven)
+{
+    return session_deadline_ms(driven);
+}
+
+static void step_session(void *driven, short revents, int64_t now_ms)
+{
+    session_step(driven, revents, now_ms);
+}
+
+static bool hand_up_of_session(struct driver *d)
+{
+    struct session_event ev;
+    if (!session_next_event(d->driven, &ev))
+        return false;
+    d->on_event.session(d->ctx, &ev);
+    session_event_fini(&ev);
+    return true;
+}
+
+struct driver *driver_new(
+        uv_loop_t *loop, struct session *s, driver_event_fn *on_event, void *ctx)
+{
+    static const struct driven_ops ops = {fd_of_session, wants_of_session,
+            deadline_of_session, step_session, hand_up_of_session};
+    struct driver *d = start(loop, &ops, s, ctx);
+    if (d)
+        d->on_event.session = on_event;
+    return d;
+}
+
+/* --- redis ---------------------------------------------------------------------------
+ */
+
+static int fd_of_redis(const void *driven)
+{
+    return redis_fd(driven);
+}
+
+static short wants_of_redis(const void *driven)
+{
+    return redis_wants(driven);
+}
+
+static int64_t deadline_of_redis(const void *driven)
+{
+    return redis_deadline_ms(driven);
+}
+
+static void step_redis(void *driven, short revents, int64_t now_ms)
+{
+    redis_step(driven, revents, now_ms);
+}
+
+static bool hand_up_of_redis(struct driver *d)
+{
+    struct redis_event ev;
+    if (!redis_next_event(d->driven, &ev))
+        return false;
+    d->on_event.redis(d->ctx, &ev);
+    redis_event_fini(&ev);
+    return true;
+}
+
+struct driver *driver_new_redis(
+        uv_loop_t *loop, struct redis *r, driver_redis_fn *on_event, void *ctx)
+{
+    static const struct driven_ops ops = {
+            fd_of_redis, wants_of_redis, deadline_of_redis, step_redis, hand_up_of_redis};
+    struct driver *d = start(loop, &ops, r, ctx);
+    if (d)
+        d->on_event.redis = on_event;
+    return d;
+}
+
+/* --- the end -------------------------------------------------------------------------
+ */
 
 static void handle_closed(uv_handle_t *handle)
 {
@@ -182,7 +283,7 @@ void driver_free(struct driver *d)
 {
     if (!d)
         return;
-    d->session = NULL;
+    d->driven = NULL;
     close_watch(d);
     uv_close((uv_handle_t *)&d->timer, handle_closed);
     uv_close((uv_handle_t *)&d->prepare, handle_closed);

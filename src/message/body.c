@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/utf8.h"
+#include "message/task.h"
 
 #include <string.h>
 #include <strings.h>
@@ -183,6 +184,22 @@ enum coney_rc body_text(const struct envelope *e, const struct body_limits *limi
         return decompress(e->body, limits, a, out, err);
     *out = arena_copy(a, e->body);
     return out->data ? CONEY_OK : error_set_nomem(err);
+}
+
+enum coney_rc body_json(const struct envelope *e, const struct message_limits *limits,
+        json_t **out, struct coney_error *err)
+{
+    const struct body_limits size = {
+            .size_max = limits->body_max, .ratio_max = limits->ratio_max};
+    const struct json_limits json = message_json_limits(limits);
+    struct arena *a = arena_new(0);
+    struct bytes text = {.data = NULL};
+
+    enum coney_rc rc = a ? body_text(e, &size, a, &text, err) : error_set_nomem(err);
+    if (rc == CONEY_OK)
+        rc = json_read(text, &json, out, err);
+    arena_free(a);
+    return rc;
 }
 
 void body_set_type(struct properties *p)

@@ -12,6 +12,8 @@
 #include "base/envelope.h"
 #include "base/json.h"
 
+struct message_limits;
+
 struct body_limits {
     size_t size_max;  /* bytes, before and after decompression */
     size_t ratio_max; /* decompressed bytes for each compressed one, beyond 64 KiB */
@@ -30,6 +32,10 @@ enum coney_rc body_check(const struct envelope *e, enum body_packing *packing,
  */
 enum coney_rc body_text(const struct envelope *e, const struct body_limits *limits,
         struct arena *a, struct bytes *out, struct coney_error *err) CONEY_MUST_CHECK;
+
+/* The JSON in the body of @e, in *@out, owned. As body_text() and json_read(). */
+enum coney_rc body_json(const struct envelope *e, const struct message_limits *limits,
+        json_t **out, struct coney_error *err) CONEY_MUST_CHECK;
 
 /* Name the type and encoding of every body that we make. */
 void body_set_type(struct properties *p);

@@ -144,3 +144,11 @@ const char *repr_kwargs(const json_t *kwargs, struct arena *a)
     put_members(&r, kwargs, 0);
     return arena_strdup(a, r.text);
 }
+
+const char *repr_value(const json_t *value, struct arena *a)
+{
+    struct repr r = {.len = 0};
+
+    put_value(&r, value, 0);
+    return arena_strdup(a, r.text);
+}

@@ -15,5 +15,7 @@
  * as empty: "()" and "{}". NULL is returned when out of memory. */
 const char *repr_args(const json_t *args, struct arena *a);
 const char *repr_kwargs(const json_t *kwargs, struct arena *a);
+/* The same of one value. */
+const char *repr_value(const json_t *value, struct arena *a);
 
 #endif /* CONEY_MESSAGE_REPR_H */

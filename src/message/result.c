@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* result.c - the rpc backend's messages, written and read. */
+/* result.c - results written and read: the rpc backend's messages, a store's metas. */
 #include "message/result.h"
 
 #include "base/error.h"
 #include "base/json.h"
 #include "base/utf8.h"
 #include "message/body.h"
+#include "message/field_json.h"
 #include "message/task.h"
 #include "message/typed.h"
 
@@ -95,7 +96,29 @@ static enum coney_rc write_value(
 {
     if (is_exception(r->status))
         return write_exception(r, a, out);
+    if (r->value_text.len > 0)
+        return buffer_append(out, r->value_text.data, r->value_text.len);
     return r->value ? json_write(r->value, out) : buffer_append(out, "null", 4);
+}
+
+static enum coney_rc write_common(
+        const struct result *r, struct arena *a, struct buffer *out)
+{
+    enum coney_rc rc =
+            buffer_printf(out, "\"status\": \"%s\"", result_status_name(r->status));
+    if (rc == CONEY_OK)
+        rc = write_key("result", out);
+    if (rc == CONEY_OK)
+        rc = write_value(r, a, out);
+    if (rc == CONEY_OK)
+        rc = write_key("traceback", out);
+    if (rc == CONEY_OK)
+        rc = write_text(r->traceback, a, out);
+    if (rc == CONEY_OK)
+        rc = write_key("children", out);
+    if (rc != CONEY_OK)
+        return rc;
+    return r->children ? json_write(r->children, out) : buffer_append(out, "[]", 2);
 }
 
 static enum coney_rc write_result(
@@ -106,16 +129,126 @@ static enum coney_rc write_result(
     if (rc == CONEY_OK)
         rc = write_text(r->task_id, a, out);
     if (rc == CONEY_OK)
-        rc = buffer_printf(out, ", \"status\": \"%s\"", result_status_name(r->status));
+        rc = buffer_append(out, ", ", 2);
     if (rc == CONEY_OK)
-        rc = write_key("result", out);
+        rc = write_common(r, a, out);
+    return rc == CONEY_OK ? buffer_append(out, "}", 1) : rc;
+}
+
+static enum coney_rc write_named_text(
+        const char *key, const char *text, struct arena *a, struct buffer *out)
+{
+    enum coney_rc rc = write_key(key, out);
+    return rc == CONEY_OK ? write_text(text, a, out) : rc;
+}
+
+static enum coney_rc write_json(const char *key, struct bytes text, struct buffer *out)
+{
+    enum coney_rc rc = write_key(key, out);
+    if (rc != CONEY_OK)
+        return rc;
+    return text.len > 0 ? buffer_append(out, text.data, text.len)
+                        : buffer_append(out, "null", 4);
+}
+
+/* The members of the result's own object that a stamp must not repeat. */
+static bool is_taken(const char *name)
+{
+    static const char *const names[] = {"status", "result", "traceback", "children",
+            "date_done", "group_id", "parent_id", "name", "args", "kwargs", "worker",
+            "retries", "queue", "stamped_headers", "task_id"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+static json_t *names_of(json_t *stamps)
+{
+    json_t *names = json_array();
+    for (void *at = json_object_iter(stamps); at && names;
+            at = json_object_iter_next(stamps, at)) {
+        if (json_array_append_new(names, json_string(json_object_iter_key(at))) == 0)
+            continue;
+        json_decref(names);
+        names = NULL;
+    }
+    return names;
+}
+
+static enum coney_rc write_stamp(
+        const char *name, const json_t *value, struct arena *a, struct buffer *out)
+{
+    if (is_taken(name))
+        return CONEY_OK;
+    enum coney_rc rc = buffer_append(out, ", ", 2);
     if (rc == CONEY_OK)
-        rc = write_value(r, a, out);
+        rc = write_text(name, a, out);
     if (rc == CONEY_OK)
-        rc = write_key("traceback", out);
+        rc = buffer_append(out, ": ", 2);
+    return rc == CONEY_OK ? json_write(value, out) : rc;
+}
+
+/* As Celery does: the names in a list, then each as a member of its own. */
+static enum coney_rc write_stamps(
+        const struct field *stamps, struct arena *a, struct buffer *out)
+{
+    json_t *values = field_json(stamps);
+    json_t *names = values ? names_of(values) : NULL;
+    enum coney_rc rc = names ? CONEY_OK : CONEY_ENOMEM;
+
+    if (json_array_size(names) == 0)
+        goto out;
+    rc = write_key("stamped_headers", out);
     if (rc == CONEY_OK)
-        rc = write_text(r->traceback, a, out);
-    return rc == CONEY_OK ? buffer_printf(out, ", \"children\": []}") : rc;
+        rc = json_write(names, out);
+    for (void *at = json_object_iter(values); at && rc == CONEY_OK;
+            at = json_object_iter_next(values, at))
+        rc = write_stamp(json_object_iter_key(at), json_object_iter_value(at), a, out);
+out:
+    json_decref(names);
+    json_decref(values);
+    return rc;
+}
+
+static enum coney_rc write_request(
+        const struct result_request *q, struct arena *a, struct buffer *out)
+{
+    enum coney_rc rc = write_named_text("name", q->name, a, out);
+    if (rc == CONEY_OK)
+        rc = write_json("args", q->args, out);
+    if (rc == CONEY_OK)
+        rc = write_json("kwargs", q->kwargs, out);
+    if (rc == CONEY_OK)
+        rc = write_named_text("worker", q->worker, a, out);
+    if (rc == CONEY_OK)
+        rc = buffer_printf(out, ", \"retries\": %lld", (long long)q->retries);
+    if (rc == CONEY_OK)
+        rc = write_named_text("queue", q->queue, a, out);
+    return rc == CONEY_OK && q->stamps ? write_stamps(q->stamps, a, out) : rc;
+}
+
+static enum coney_rc write_meta(
+        const struct result *r, struct arena *a, struct buffer *out)
+{
+    char done[TIME_TEXT_SIZE];
+    enum coney_rc rc = buffer_append(out, "{", 1);
+
+    if (r->done_us != 0)
+        time_format(r->done_us, done);
+    if (rc == CONEY_OK)
+        rc = write_common(r, a, out);
+    if (rc == CONEY_OK)
+        rc = write_named_text("date_done", r->done_us != 0 ? done : NULL, a, out);
+    if (rc == CONEY_OK && r->group_id)
+        rc = write_named_text("group_id", r->group_id, a, out);
+    if (rc == CONEY_OK && r->parent_id)
+        rc = write_named_text("parent_id", r->parent_id, a, out);
+    if (rc == CONEY_OK && r->request)
+        rc = write_request(r->request, a, out);
+    if (rc == CONEY_OK)
+        rc = write_named_text("task_id", r->task_id, a, out);
+    return rc == CONEY_OK ? buffer_append(out, "}", 1) : rc;
 }
 
 /* A tag that no client knows would make it lose the result without a word. */
@@ -178,6 +311,25 @@ out:
     return rc;
 }
 
+enum coney_rc result_write_meta(
+        const struct result *r, struct buffer *out, struct coney_error *err)
+{
+    struct arena *a = arena_new(0);
+    enum coney_rc rc = a ? check_values(r, err) : CONEY_ENOMEM;
+
+    if (rc == CONEY_OK) {
+        rc = write_meta(r, a, out);
+        if (rc == CONEY_ELIMIT)
+            error_set(err, rc, "result has more than %zu bytes", out->max);
+        else if (rc == CONEY_EINVAL)
+            error_set(err, rc, "result can't be written as JSON");
+    }
+    if (rc == CONEY_ENOMEM)
+        error_set_nomem(err);
+    arena_free(a);
+    return rc;
+}
+
 /* --- reading -------------------------------------------------------------------------
  */
 
@@ -194,7 +346,7 @@ static enum coney_rc read_text(
 }
 
 static enum coney_rc take_members(
-        const json_t *root, struct result_message *m, struct coney_error *err)
+        json_t *root, struct result_message *m, struct coney_error *err)
 {
     const json_t *traceback = json_object_get(root, "traceback");
 
@@ -207,37 +359,42 @@ static enum coney_rc take_members(
         rc = read_text(root, "traceback", &m->traceback, err);
     if (rc != CONEY_OK)
         return rc;
+    m->root = json_incref(root);
     m->value = json_incref(json_object_get(root, "result"));
     return m->value ? CONEY_OK
                     : error_set(err, CONEY_ESYNTAX, "result: result is missing");
 }
 
-static enum coney_rc read_body(
-        const struct envelope *e, struct arena *a, json_t **root, struct coney_error *err)
-{
-    const struct message_limits l = message_limits_default();
-    const struct body_limits body = {.size_max = l.body_max, .ratio_max = l.ratio_max};
-    const struct json_limits json = message_json_limits(&l);
-    struct bytes text;
-
-    enum coney_rc rc = body_text(e, &body, a, &text, err);
-    return rc == CONEY_OK ? json_read(text, &json, root, err) : rc;
-}
-
 enum coney_rc result_decode(
         const struct envelope *e, struct result_message *out, struct coney_error *err)
 {
-    struct arena *a = arena_new(0);
+    const struct message_limits limits = message_limits_default();
     json_t *root = NULL;
 
     *out = (struct result_message){.task_id = NULL};
-    enum coney_rc rc = a ? read_body(e, a, &root, err) : error_set_nomem(err);
+    enum coney_rc rc = body_json(e, &limits, &root, err);
     if (rc == CONEY_OK)
         rc = take_members(root, out, err);
     if (rc != CONEY_OK)
         result_message_fini(out);
     json_decref(root);
-    arena_free(a);
+    return rc;
+}
+
+enum coney_rc result_read_meta(
+        struct bytes text, struct result_message *out, struct coney_error *err)
+{
+    const struct message_limits l = message_limits_default();
+    const struct json_limits json = message_json_limits(&l);
+    json_t *root = NULL;
+
+    *out = (struct result_message){.task_id = NULL};
+    enum coney_rc rc = json_read(text, &json, &root, err);
+    if (rc == CONEY_OK)
+        rc = take_members(root, out, err);
+    if (rc != CONEY_OK)
+        result_message_fini(out);
+    json_decref(root);
     return rc;
 }
 
@@ -247,5 +404,6 @@ void result_message_fini(struct result_message *m)
     free(m->status);
     free(m->traceback);
     json_decref(m->value);
+    json_decref(m->root);
     *m = (struct result_message){.task_id = NULL};
 }

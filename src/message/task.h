@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * task.h - task messages: Celery's protocol 2 (docs.celeryq.dev, "Message Protocol").
+ * task.h - task messages: Celery's protocol 2 (docs.celeryq.dev, "Message Protocol"), and
+ * protocol 1 as it comes in.
  *
  * Decoding takes an envelope apart into a task_request and refuses what is malformed or
  * too large; encoding builds the envelope of a new task, of a retry or of a message put
@@ -76,6 +77,13 @@ struct task_request {
  */
 enum coney_rc task_decode(const struct envelope *e, const struct message_limits *limits,
         struct task_request **out, struct coney_error *err) CONEY_MUST_CHECK;
+/*
+ * The same for a message as it comes from a queue, of protocol 1 as well: that one
+ * becomes the message of protocol 2 that says the same, in @e's arena. On failure @e is
+ * as it was.
+ */
+enum coney_rc task_receive(struct envelope *e, const struct message_limits *limits,
+        struct task_request **out, struct coney_error *err) CONEY_MUST_CHECK;
 void task_request_free(struct task_request *r);
 
 /* A task to be sent. Zero and NULL mean absent, except where said. Everything is
@@ -91,6 +99,8 @@ struct task_spec {
     int64_t time_limit_ms;      /* TASK_NONE */
     int64_t soft_time_limit_ms; /* TASK_NONE */
     int64_t group_index;        /* TASK_NONE */
+    int64_t retries;
+    int64_t replaced_nesting; /* times it has replaced itself */
     const char *group;
     const char *root_id; /* NULL: the id */
     const char *parent_id;
@@ -101,6 +111,7 @@ struct task_spec {
     int priority;       /* 0..255; -1: none */
     enum task_ignore_result ignore_result;
     const struct table *headers; /* of the user; a name of Celery's own is refused */
+    const struct table *stamps;  /* names and values */
 };
 
 /* A spec with every field absent. */
@@ -122,14 +133,19 @@ struct task_again {
     const char *parent_id; /* NULL: unchanged */
     const struct table *
             headers; /* set in addition, each a name beginning with coney-; may be NULL */
+    struct bytes
+            arguments; /* JSON [args, kwargs] to take the place of those there; empty:
+                          unchanged. They go into the message as they are spelled */
+    struct bytes body; /* with arguments: the request's body, for what follows them */
 };
 
 /*
  * The message @e once more: same id, body and headers, types untouched, but for what
- * @again says, and what envelope_strip_broker_headers() takes away: the broker's own
- * headers, the AMQP expiration (the expires header decides) and more. Persistent always;
- * the priority travels along. @out as for task_encode(). CONEY_ENOMEM; CONEY_EINVAL: @e
- * would not decode but for its body, or @again is out of range.
+ * @again says (new arguments also change their descriptions and drop the compression),
+ * and what envelope_strip_broker_headers() takes away: the broker's own headers, the AMQP
+ * expiration (the expires header decides) and more. Persistent always; the priority
+ * travels along. @out as for task_encode(). CONEY_ENOMEM; CONEY_EINVAL: @e would not
+ * decode but for its body, or @again is out of range or no arguments.
  */
 enum coney_rc task_encode_again(const struct envelope *e, const struct task_again *again,
         struct envelope *out, struct coney_error *err) CONEY_MUST_CHECK;

@@ -6,8 +6,11 @@
  * only the few fields that this round changes are written anew.
  */
 #include "base/error.h"
+#include "base/json.h"
+#include "base/json_part.h"
 #include "base/utf8.h"
 #include "message/body.h"
+#include "message/repr.h"
 #include "message/task.h"
 #include "message/task_headers.h"
 #include "message/user_header.h"
@@ -89,6 +92,77 @@ static enum coney_rc change_headers(const struct task_again *again, struct envel
     return rc;
 }
 
+/* --- new arguments ------------------------------------------------------------------ */
+
+static enum coney_rc read_arguments(
+        struct bytes text, json_t **out, struct coney_error *err)
+{
+    const struct message_limits l = message_limits_default();
+    const struct json_limits limits = message_json_limits(&l);
+    enum coney_rc rc = json_read(text, &limits, out, err);
+
+    if (rc == CONEY_OK &&
+            (json_array_size(*out) != 2 || !json_is_array(json_array_get(*out, 0)) ||
+                    !json_is_object(json_array_get(*out, 1))))
+        rc = error_set(err, CONEY_EINVAL, "not an array and an object");
+    if (rc != CONEY_OK)
+        error_prefix(err, "new arguments");
+    return rc == CONEY_OK || rc == CONEY_ENOMEM ? rc : CONEY_EINVAL;
+}
+
+static enum coney_rc set_body(const struct task_again *again, struct envelope *out)
+{
+    struct buffer text;
+    struct bytes args = json_element(again->arguments, 0);
+    struct bytes kwargs = json_element(again->arguments, 1);
+    struct bytes embed = json_element(again->body, 2);
+
+    if (!embed.data)
+        embed = (struct bytes){"null", 4};
+    buffer_init(&text, SIZE_MAX / 2);
+    enum coney_rc rc = buffer_printf(&text, "[%.*s, %.*s, %.*s]", (int)args.len,
+            (const char *)args.data, (int)kwargs.len, (const char *)kwargs.data,
+            (int)embed.len, (const char *)embed.data);
+    if (rc == CONEY_OK)
+        rc = body_set(out, &text);
+    buffer_fini(&text);
+    return rc;
+}
+
+/* What Flower shows of them. */
+static enum coney_rc describe_arguments(const json_t *arguments, struct envelope *out)
+{
+    const char *args = repr_args(json_array_get(arguments, 0), out->arena);
+    const char *kwargs = repr_kwargs(json_array_get(arguments, 1), out->arena);
+    enum coney_rc rc = CONEY_ENOMEM;
+
+    if (args && kwargs)
+        rc = table_set_text(&out->headers, out->arena, "argsrepr", args);
+    if (rc == CONEY_OK)
+        rc = table_set_text(&out->headers, out->arena, "kwargsrepr", kwargs);
+    return rc;
+}
+
+static enum coney_rc change_arguments(
+        const struct task_again *again, struct envelope *out, struct coney_error *err)
+{
+    json_t *arguments = NULL;
+    if (again->arguments.len == 0)
+        return CONEY_OK;
+    enum coney_rc rc = read_arguments(again->arguments, &arguments, err);
+    if (rc != CONEY_OK)
+        goto out;
+    table_remove(&out->headers, "compression");
+    rc = set_body(again, out);
+    if (rc == CONEY_OK)
+        rc = describe_arguments(arguments, out);
+    if (rc != CONEY_OK)
+        error_set_nomem(err);
+out:
+    json_decref(arguments);
+    return rc;
+}
+
 enum coney_rc task_encode_again(const struct envelope *e, const struct task_again *again,
         struct envelope *out, struct coney_error *err)
 {
@@ -108,6 +182,8 @@ enum coney_rc task_encode_again(const struct envelope *e, const struct task_agai
         error_set_nomem(err);
     else
         rc = add_headers(again->headers, out, err);
+    if (rc == CONEY_OK)
+        rc = change_arguments(again, out, err);
     if (rc != CONEY_OK)
         envelope_fini(out);
     return rc;

@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "message/body.h"
 #include "message/embed.h"
+#include "message/protocol1.h"
 #include "message/task.h"
 #include "message/task_headers.h"
 
@@ -34,9 +35,6 @@ struct json_limits message_json_limits(const struct message_limits *limits)
 static enum coney_rc take_elements(
         const json_t *root, struct task_request *r, struct coney_error *err)
 {
-    if (json_is_object(root))
-        return error_set(err, CONEY_ESYNTAX,
-                "body is an object: Celery's protocol 1 is not supported");
     if (json_array_size(root) != 3)
         return error_set(err, CONEY_ESYNTAX, "body is not an array of three");
     r->args = json_incref(json_array_get(root, 0));
@@ -121,6 +119,20 @@ out:
     if (r)
         name_task(r, err);
     task_request_free(r);
+    return rc;
+}
+
+enum coney_rc task_receive(struct envelope *e, const struct message_limits *limits,
+        struct task_request **out, struct coney_error *err)
+{
+    const struct envelope as_it_came = *e;
+
+    *out = NULL;
+    enum coney_rc rc = protocol1_upgrade(e, limits, err);
+    if (rc == CONEY_OK)
+        rc = task_decode(e, limits, out, err);
+    if (rc != CONEY_OK)
+        *e = as_it_came;
     return rc;
 }
 

@@ -98,6 +98,10 @@ static enum coney_rc check_numbers(const struct task_spec *s, struct coney_error
         field = "soft_time_limit";
     else if (s->group_index < TASK_NONE || s->group_index > INT32_MAX)
         field = "group_index";
+    else if (s->retries < 0 || s->retries > INT32_MAX)
+        field = "retries";
+    else if (s->replaced_nesting < 0 || s->replaced_nesting > INT32_MAX)
+        field = "replaced_task_nesting";
     else if (s->priority < -1 || s->priority > PRIORITY_MAX)
         field = "priority";
     else if (s->ignore_result < TASK_RESULT_DEFAULT ||
@@ -239,7 +243,6 @@ static enum coney_rc set_headers(
         const struct task_spec *s, const char *id, struct envelope *e)
 {
     struct builder b = {.e = e, .rc = CONEY_OK};
-    struct field no_stamps = {.type = FIELD_TABLE};
     const char *args = repr_args(s->args, e->arena);
     const char *kwargs = repr_kwargs(s->kwargs, e->arena);
 
@@ -253,7 +256,7 @@ static enum coney_rc set_headers(
     set_time(&b, "expires", s->expires_us);
     set_text(&b, "group", s->group);
     set_group_index(&b, s->group_index);
-    set_integer(&b, "retries", 0);
+    set_integer(&b, "retries", s->retries);
     set_limits(&b, s);
     set_text(&b, "root_id", s->root_id ? s->root_id : id);
     set_text(&b, "parent_id", s->parent_id);
@@ -261,9 +264,7 @@ static enum coney_rc set_headers(
     set_text(&b, "kwargsrepr", kwargs);
     set_text(&b, "origin", s->origin);
     set_ignore_result(&b, s->ignore_result);
-    set_integer(&b, "replaced_task_nesting", 0);
-    set_text(&b, "stamped_headers", NULL);
-    set_field(&b, "stamps", &no_stamps);
+    set_integer(&b, "replaced_task_nesting", s->replaced_nesting);
     return b.rc;
 }
 
@@ -351,6 +352,41 @@ static const char *new_id(const struct task_spec *s, struct rng *rng, struct are
     return arena_strdup(a, s->id ? s->id : uuid);
 }
 
+static struct field names_of(const struct table *t, struct builder *b)
+{
+    struct field names = {.type = FIELD_ARRAY};
+
+    for (size_t i = 0; i < t->count && b->rc == CONEY_OK; i++) {
+        struct field name = {.type = FIELD_STRING, .value.text = t->fields[i].key};
+        b->rc = table_append(&names.value.table, b->e->arena, &name);
+    }
+    return names;
+}
+
+static enum coney_rc add_stamps(
+        const struct table *stamps, struct envelope *out, struct coney_error *err)
+{
+    struct builder b = {.e = out, .rc = CONEY_OK};
+    struct field given = {.type = FIELD_TABLE};
+    struct field values = given;
+
+    if (!stamps || stamps->count == 0) {
+        set_text(&b, "stamped_headers", NULL);
+        set_field(&b, "stamps", &given);
+        return b.rc == CONEY_OK ? CONEY_OK : error_set_nomem(err);
+    }
+    given.value.table = *stamps;
+    enum coney_rc rc = user_header_copy(&given, out->arena, &values, err);
+    if (rc != CONEY_OK) {
+        error_prefix(err, "stamps");
+        return rc;
+    }
+    struct field names = names_of(&values.value.table, &b);
+    set_field(&b, "stamped_headers", &names);
+    set_field(&b, "stamps", &values);
+    return b.rc == CONEY_OK ? CONEY_OK : error_set_nomem(err);
+}
+
 static enum coney_rc add_user_headers(
         const struct table *user, struct envelope *out, struct coney_error *err)
 {
@@ -394,7 +430,9 @@ enum coney_rc task_encode(const struct task_spec *spec, int64_t now_us, struct r
         error_set_nomem(err);
         goto out;
     }
-    rc = add_user_headers(spec->headers, out, err);
+    rc = add_stamps(spec->stamps, out, err);
+    if (rc == CONEY_OK)
+        rc = add_user_headers(spec->headers, out, err);
     if (rc == CONEY_OK)
         rc = set_body(spec, out, err);
 out:

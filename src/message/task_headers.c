@@ -273,23 +273,8 @@ static enum coney_rc read_properties(struct reader *rd)
     return rc;
 }
 
-static bool is_object_text(struct bytes body)
-{
-    const char *text = body.data;
-    size_t blank = 0;
-
-    while (blank < body.len && text[blank] != '\0' && strchr(" \t\r\n", text[blank]))
-        blank++;
-    return blank < body.len && text[blank] == '{';
-}
-
-/* Protocol 1 has no task header; everything stands in the body. */
 static enum coney_rc read_names(struct reader *rd)
 {
-    if (!rd->found[HEADER_TASK] && is_object_text(rd->e->body))
-        return error_set(rd->err, CONEY_ESYNTAX,
-                "no header task, and an object as body: "
-                "Celery's protocol 1 is not supported");
     enum coney_rc id = read_required(rd, HEADER_ID, &rd->r->id);
     struct coney_error *err = rd->err;
     if (id != CONEY_OK)

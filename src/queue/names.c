@@ -31,6 +31,8 @@ static const char *suffix_of(enum object_name which)
         return "unroutable";
     case NAME_DELAYED:
         return "v1.delayed";
+    case NAME_REVOKED:
+        return "revoked";
     }
     return "";
 }
@@ -44,6 +46,12 @@ void name_of_level(unsigned level, const char *prefix, char name[AMQP_NAME_SIZE]
 {
     assert(level < DELAY_LEVELS);
     snprintf(name, AMQP_NAME_SIZE, "%s.v1.delay.%02u", prefix, level);
+}
+
+void name_of_celery_level(unsigned level, char name[AMQP_NAME_SIZE])
+{
+    assert(level < DELAY_LEVELS);
+    snprintf(name, AMQP_NAME_SIZE, "celery_delayed_%u", level);
 }
 
 void name_of_token(const char *beat, const char *prefix, char name[AMQP_NAME_SIZE])
@@ -119,14 +127,20 @@ enum coney_rc delay_route(
     return CONEY_OK;
 }
 
-enum coney_rc delay_binding(const char *queue, char key[AMQP_NAME_SIZE])
+enum coney_rc delay_pattern(const char *pattern, char key[AMQP_NAME_SIZE])
 {
-    if (!is_addressable(queue))
+    size_t len = strlen(pattern);
+    if (len == 0 || len > QUEUE_NAME_MAX)
         return CONEY_EINVAL;
     for (int i = 0; i < DELAY_LEVELS; i++)
         memcpy(key + (size_t)(2 * i), "*.", 2);
-    memcpy(key + DIGITS_LEN, queue, strlen(queue) + 1);
+    memcpy(key + DIGITS_LEN, pattern, len + 1);
     return CONEY_OK;
+}
+
+enum coney_rc delay_binding(const char *queue, char key[AMQP_NAME_SIZE])
+{
+    return is_addressable(queue) ? delay_pattern(queue, key) : CONEY_EINVAL;
 }
 
 int64_t delay_seconds(int64_t now_us, int64_t eta_us)

@@ -25,13 +25,18 @@ enum object_name {
     NAME_DEAD_QUEUE,    /* coney.dead */
     NAME_UNROUTED,      /* coney.unrouted */
     NAME_UNROUTABLE,    /* coney.unroutable */
-    NAME_DELAYED        /* coney.v1.delayed */
+    NAME_DELAYED,       /* coney.v1.delayed */
+    NAME_REVOKED        /* coney.revoked */
 };
 
 /* "<prefix>.dlx" and so on. */
 void name_of(enum object_name which, const char *prefix, char name[AMQP_NAME_SIZE]);
 /* "<prefix>.v1.delay.NN": exchange and queue alike. */
 void name_of_level(unsigned level, const char *prefix, char name[AMQP_NAME_SIZE]);
+/* What Celery 5.5 calls its own levels, exchange and queue alike, and the exchange where
+ * they end; the names are fixed. */
+void name_of_celery_level(unsigned level, char name[AMQP_NAME_SIZE]);
+#define NAME_CELERY_DELAYED "celery_delayed_delivery"
 /* "<prefix>.beat.<name>". */
 void name_of_token(const char *beat, const char *prefix, char name[AMQP_NAME_SIZE]);
 /* "<queue>.<task>", cut at 255 bytes on a character boundary. */
@@ -52,6 +57,10 @@ enum coney_rc delay_route(const char *prefix, int64_t delay_s, const char *queue
 /* The pattern that binds @queue to <prefix>.v1.delayed: 28 `*` words and the name.
  * CONEY_EINVAL as for delay_route(). */
 enum coney_rc delay_binding(const char *queue, char key[AMQP_NAME_SIZE]) CONEY_MUST_CHECK;
+/* The same for a routing key that may be a pattern, as Celery's users bind their queues.
+ * CONEY_EINVAL: empty, or over 199 bytes. */
+enum coney_rc delay_pattern(
+        const char *pattern, char key[AMQP_NAME_SIZE]) CONEY_MUST_CHECK;
 /*
  * Whole seconds that a message due at @eta_us spends in the levels, when it is @now_us:
  * the floor, so that it comes out before its time and the rest (below 1 s) is held by who

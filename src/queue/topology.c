@@ -18,10 +18,12 @@ enum {
     /* Ours, however often somebody looks at a message and puts it back. */
     LIMIT_NONE = 1000000000,
     LIMIT_TASK = 1000,
+    REVOKED_SEGMENT_BYTES = 1024 * 1024,
     /* Beside the levels and the task queues. */
-    FIXED_ITEMS = 8,
+    FIXED_ITEMS = 10,
     ITEMS_PER_LEVEL = 4,
-    ITEMS_PER_QUEUE = 2,
+    LEVEL_SETS = 2, /* ours and Celery's */
+    ITEMS_PER_QUEUE = 3,
     /* ".v1.delay.NN", the longest that follows the prefix. */
     SUFFIX_MAX = 12
 };
@@ -175,22 +177,29 @@ static void digit_pattern(unsigned level, char digit, char key[AMQP_NAME_SIZE])
     memcpy(key + at, ".#", sizeof(".#"));
 }
 
+/* What all levels have in common: the queue @d holds for its time and lets go to @below,
+ * the exchange of the same name chooses by the level's digit. */
+static void finish_level(
+        struct builder *b, struct declaration *d, unsigned level, const char *below)
+{
+    char key[AMQP_NAME_SIZE];
+    set_dead_letters(b, d, b->broker->queue_type, below);
+    set_ttl(b, d, (INT64_C(1) << level) * 1000);
+    digit_pattern(level, '1', key);
+    add_binding(b, BIND_QUEUE, d->name, d->name, key);
+    digit_pattern(level, '0', key);
+    add_binding(b, BIND_EXCHANGE, below, d->name, key);
+}
+
 static void add_level(struct builder *b, unsigned level)
 {
-    char name[AMQP_NAME_SIZE], below[AMQP_NAME_SIZE], key[AMQP_NAME_SIZE];
+    char name[AMQP_NAME_SIZE], below[AMQP_NAME_SIZE];
     name_of_level(level, b->broker->prefix, name);
     name_below(b, level, below);
     add_topic(b, name);
-
     struct declaration *d = add(b, DECLARE_QUEUE, name);
     set_type(b, d, b->broker->queue_type, LIMIT_NONE);
-    set_dead_letters(b, d, b->broker->queue_type, below);
-    set_ttl(b, d, (INT64_C(1) << level) * 1000);
-
-    digit_pattern(level, '1', key);
-    add_binding(b, BIND_QUEUE, name, name, key);
-    digit_pattern(level, '0', key);
-    add_binding(b, BIND_EXCHANGE, below, name, key);
+    finish_level(b, d, level, below);
 }
 
 static void add_levels(struct builder *b)
@@ -200,6 +209,36 @@ static void add_levels(struct builder *b)
     add_topic(b, delayed);
     for (unsigned level = 0; level < DELAY_LEVELS; level++)
         add_level(b, level);
+}
+
+/* --- Celery's levels --------------------------------------------------------------- */
+
+/* To the letter as Celery's worker declares them, for it may come and do so. */
+static void add_celery_level(struct builder *b, unsigned level)
+{
+    char name[AMQP_NAME_SIZE], below[AMQP_NAME_SIZE] = NAME_CELERY_DELAYED;
+    name_of_celery_level(level, name);
+    if (level > 0)
+        name_of_celery_level(level - 1, below);
+    add_exchange(b, name, "topic");
+    struct declaration *d = add(b, DECLARE_QUEUE, name);
+    set_text(b, d, "x-queue-type",
+            b->broker->queue_type == QUEUE_QUORUM ? "quorum" : "classic");
+    finish_level(b, d, level, below);
+}
+
+/* Celery's producers declare none of it, and a key that is not bound where the levels end
+ * keeps its message, and all behind it, in the last one for ever. */
+static void add_celery_levels(struct builder *b, const struct config *c)
+{
+    size_t i = 0;
+    while (i < c->queue_count && !c->queues[i].celery_delayed)
+        i++;
+    if (i == c->queue_count)
+        return;
+    add_exchange(b, NAME_CELERY_DELAYED, "topic");
+    for (unsigned level = 0; level < DELAY_LEVELS; level++)
+        add_celery_level(b, level);
 }
 
 /* --- queues of tasks and the token ------------------------------------------------ */
@@ -221,12 +260,19 @@ static void add_task_queue(struct builder *b, const struct queue_config *q)
     assert(rc == CONEY_OK); /* check_names() */
     name_of(NAME_DELAYED, b->broker->prefix, source);
     add_binding(b, BIND_QUEUE, q->name, source, key);
+    if (!q->celery_delayed)
+        return;
+    /* Celery goes by way of the queue's own exchange; both ways deliver once. */
+    rc = delay_pattern(q->celery_delayed, key);
+    assert(rc == CONEY_OK); /* likewise */
+    add_binding(b, BIND_QUEUE, q->name, NAME_CELERY_DELAYED, key);
 }
 
 static void add_tasks(struct builder *b, const struct config *c)
 {
     add_last_stops(b);
     add_levels(b);
+    add_celery_levels(b, c);
     for (size_t i = 0; i < c->queue_count; i++)
         add_task_queue(b, &c->queues[i]);
 }
@@ -238,6 +284,17 @@ static void add_token(struct builder *b, const struct config *c)
     struct declaration *d = add(b, DECLARE_QUEUE, name);
     set_type(b, d, b->broker->queue_type, LIMIT_NONE);
     keep(b, table_set_bool(&d->arguments, b->t->arena, "x-single-active-consumer", true));
+}
+
+/* Old entries go by whole segments, which are small so that they do. */
+static void add_revoked(struct builder *b)
+{
+    char name[AMQP_NAME_SIZE];
+    name_of(NAME_REVOKED, b->broker->prefix, name);
+    struct declaration *d = add(b, DECLARE_QUEUE, name);
+    set_text(b, d, "x-queue-type", "stream");
+    set_text(b, d, "x-max-age", "7D");
+    set_integer(b, d, "x-stream-max-segment-size-bytes", REVOKED_SEGMENT_BYTES);
 }
 
 /* --- checking and making ---------------------------------------------------------- */
@@ -265,6 +322,12 @@ static enum coney_rc check_names(
                     "queue '%.100s': a name has 1 to 199 bytes and no part between dots "
                     "that is just * or #, for delayed tasks are addressed by it",
                     c->queues[i].name);
+    for (size_t i = 0; i < c->queue_count; i++)
+        if (c->queues[i].celery_delayed &&
+                delay_pattern(c->queues[i].celery_delayed, key) != CONEY_OK)
+            return error_set(err, CONEY_EINVAL,
+                    "queue '%.100s': celery_delayed is a routing key of 1 to 199 bytes",
+                    c->queues[i].name);
     return CONEY_OK;
 }
 
@@ -291,7 +354,7 @@ enum coney_rc topology_new(const struct config *c, unsigned parts, struct topolo
     if (rc != CONEY_OK)
         return rc;
 
-    size_t capacity = FIXED_ITEMS + (size_t)ITEMS_PER_LEVEL * DELAY_LEVELS +
+    size_t capacity = FIXED_ITEMS + (size_t)LEVEL_SETS * ITEMS_PER_LEVEL * DELAY_LEVELS +
                       ITEMS_PER_QUEUE * c->queue_count;
     struct builder b = {.t = new_empty(capacity), .broker = &c->broker};
     if (!b.t)
@@ -300,6 +363,8 @@ enum coney_rc topology_new(const struct config *c, unsigned parts, struct topolo
         add_tasks(&b, c);
     if ((parts & TOPOLOGY_TOKEN) != 0)
         add_token(&b, c);
+    if ((parts & TOPOLOGY_REVOKED) != 0)
+        add_revoked(&b);
     if (b.rc != CONEY_OK) {
         topology_free(b.t);
         return error_set_nomem(err);

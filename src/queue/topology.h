@@ -31,8 +31,9 @@ struct topology {
 
 /* Which part of the objects a process needs. */
 enum topology_part {
-    TOPOLOGY_TASKS = 1, /* task queues, levels, dead letters, unroutable */
-    TOPOLOGY_TOKEN = 2  /* the token queue of config.beat.name */
+    TOPOLOGY_TASKS = 1,  /* task queues, levels, dead letters, unroutable */
+    TOPOLOGY_TOKEN = 2,  /* the token queue of config.beat.name */
+    TOPOLOGY_REVOKED = 4 /* the stream of revocations */
 };
 
 /* @parts is an or of topology_part. CONEY_ENOMEM, CONEY_EINVAL (a name too long, or a

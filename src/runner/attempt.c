@@ -23,6 +23,7 @@ enum coney_rc attempt_init(
             .started_ms = clock_mono_ms(),
             .outcome = {.kind = RECORD_SUCCESS,
                     .delay_ms = RECORD_NONE,
+                    .max_retries = RECORD_NONE,
                     .rss_kib = RECORD_NONE,
                     .max_rss_kib = RECORD_NONE,
                     .exit_status = -1}};
@@ -54,6 +55,15 @@ int64_t attempt_first_limit_ms(const struct attempt *a)
     if (soft_ms == RECORD_NONE)
         return hard_ms;
     return hard_ms == RECORD_NONE || soft_ms < hard_ms ? soft_ms : hard_ms;
+}
+
+bool attempt_deadline(const struct attempt *a, int64_t *deadline_us)
+{
+    int64_t limit_ms = attempt_first_limit_ms(a);
+    if (limit_ms == RECORD_NONE || limit_ms > (INT64_MAX - a->started_us) / 1000)
+        return false;
+    *deadline_us = a->started_us + limit_ms * 1000;
+    return true;
 }
 
 bool attempt_decode(struct attempt *a, json_t **args, json_t **kwargs)

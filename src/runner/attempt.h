@@ -50,6 +50,8 @@ bool attempt_decode(struct attempt *a, json_t **args, json_t **kwargs) CONEY_MUS
 
 /* When its first limit passes, after the start; RECORD_NONE: none. */
 int64_t attempt_first_limit_ms(const struct attempt *a);
+/* That as a time, in microseconds since 1970. False: there is no limit. */
+bool attempt_deadline(const struct attempt *a, int64_t *deadline_us) CONEY_MUST_CHECK;
 
 /* The outcome is @kind, for an error; both texts are copied and made UTF-8. */
 void attempt_set_error(

@@ -1,14 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * child.c - fork, exec, and one poll loop over pipes, a pidfd and a bell.
- *
- * fork(2) and not posix_spawn(3), because the child must set its parent-death signal and
- * umask and say exactly what failed. Between fork and exec only async-signal-safe calls
- * are made: a plugin may have threads.
- */
+/* child.c - one poll loop over pipes, a pidfd and a bell. */
 #include "runner/child.h"
 
 #include "base/error.h"
+#include "runner/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -18,22 +13,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CHUNK = 4096, EXIT_NOT_STARTED = 127, LOOK_MS = 10 };
+enum { CHUNK = 4096, LOOK_MS = 10 };
 _Static_assert(
         CHUNK <= PIPE_BUF, "a chunk goes into a pipe that has room, or not at all");
-
-/* What the child was doing when it failed; sent to the parent through a pipe. */
-enum stage { STAGE_PREPARE, STAGE_DIRECTORY, STAGE_EXECUTE };
-struct start_failure {
-    enum stage stage;
-    int error;
-};
 
 struct child {
     const struct child_options *options; /* borrowed; likewise below */
@@ -57,12 +43,11 @@ static void close_fd(int *fd)
 
 /* --- starting ----------------------------------------------------------------------- */
 
-/* Both ends of the three pipes, and of the one that a failure to start comes through. */
+/* Both ends of the three pipes. */
 struct pipes {
     int in[2];
     int out[2];
     int err[2];
-    int failure[2];
 };
 
 static void close_pipes(struct pipes *p)
@@ -71,15 +56,14 @@ static void close_pipes(struct pipes *p)
         close_fd(&p->in[end]);
         close_fd(&p->out[end]);
         close_fd(&p->err[end]);
-        close_fd(&p->failure[end]);
     }
 }
 
 static enum coney_rc open_pipes(struct pipes *p, struct coney_error *err)
 {
-    *p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
+    *p = (struct pipes){{-1, -1}, {-1, -1}, {-1, -1}};
     if (pipe2(p->in, O_CLOEXEC) != 0 || pipe2(p->out, O_CLOEXEC) != 0 ||
-            pipe2(p->err, O_CLOEXEC) != 0 || pipe2(p->failure, O_CLOEXEC) != 0) {
+            pipe2(p->err, O_CLOEXEC) != 0) {
         enum coney_rc rc = error_set_errno(err, "pipe");
         close_pipes(p);
         return rc;
@@ -91,64 +75,6 @@ static enum coney_rc open_pipes(struct pipes *p, struct coney_error *err)
     return CONEY_OK;
 }
 
-_Noreturn static void give_up(const struct pipes *p, enum stage stage)
-{
-    struct start_failure failure = {.stage = stage, .error = errno};
-    ssize_t n = write(p->failure[1], &failure, sizeof(failure));
-    (void)n; /* the exit status says it, too */
-    _exit(EXIT_NOT_STARTED);
-}
-
-_Noreturn static void become(
-        const struct child_options *o, const struct pipes *p, pid_t parent)
-{
-    sigset_t none;
-    sigemptyset(&none);
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
-        give_up(p, STAGE_PREPARE);
-    if (getppid() != parent)
-        _exit(EXIT_NOT_STARTED);
-    if (dup2(p->in[0], STDIN_FILENO) < 0 || dup2(p->out[1], STDOUT_FILENO) < 0 ||
-            dup2(p->err[1], STDERR_FILENO) < 0 ||
-            sigprocmask(SIG_SETMASK, &none, NULL) != 0)
-        give_up(p, STAGE_PREPARE);
-    umask(o->umask);
-    if (chdir(o->directory) != 0)
-        give_up(p, STAGE_DIRECTORY);
-    execve(o->argv[0], o->argv, o->environ);
-    give_up(p, STAGE_EXECUTE);
-}
-
-static enum coney_rc set_start_error(const struct child_options *o,
-        const struct start_failure *failure, struct coney_error *err)
-{
-    errno = failure->error;
-    switch (failure->stage) {
-    case STAGE_PREPARE:
-        break;
-    case STAGE_DIRECTORY:
-        return error_set_errno(err, "change to %s", o->directory);
-    case STAGE_EXECUTE:
-        return error_set_errno(err, "execute %s", o->argv[0]);
-    }
-    return error_set_errno(err, "prepare %s", o->argv[0]);
-}
-
-/* Whether the child has got as far as its program: the pipe closes without a word. */
-static enum coney_rc await_start(struct child *c, int fd, struct coney_error *err)
-{
-    struct start_failure failure;
-    ssize_t n;
-    do {
-        n = read(fd, &failure, sizeof(failure));
-    } while (n < 0 && errno == EINTR);
-    if (n != (ssize_t)sizeof(failure))
-        return CONEY_OK;
-    while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    return set_start_error(c->options, &failure, err);
-}
-
 static enum coney_rc start(struct child *c, struct coney_error *err)
 {
     struct pipes p;
@@ -156,16 +82,14 @@ static enum coney_rc start(struct child *c, struct coney_error *err)
     if (rc != CONEY_OK)
         return rc;
 
-    pid_t parent = getpid();
-    c->pid = fork();
-    if (c->pid == 0)
-        become(c->options, &p, parent);
-    if (c->pid < 0) {
-        rc = error_set_errno(err, "fork");
-        goto out;
-    }
-    close_fd(&p.failure[1]);
-    rc = await_start(c, p.failure[0], err);
+    const int fds[] = {p.in[0], p.out[1], p.err[1]};
+    const struct program program = {.argv = c->options->argv,
+            .environ = c->options->environ,
+            .directory = c->options->directory,
+            .umask = c->options->umask,
+            .fds = fds,
+            .fd_count = sizeof(fds) / sizeof(fds[0])};
+    rc = program_start(&program, &c->pid, err);
     if (rc != CONEY_OK)
         goto out;
     c->pid_fd = pidfd_open(c->pid, 0);

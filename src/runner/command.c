@@ -20,16 +20,6 @@ enum { OWN_COUNT = sizeof(own_variables) / sizeof(own_variables[0]) };
 
 static const char default_path[] = "PATH=/usr/local/bin:/usr/bin:/bin";
 
-/* When the first limit passes, in microseconds since 1970. */
-static bool has_deadline(const struct attempt *a, int64_t *deadline_us)
-{
-    int64_t limit_ms = attempt_first_limit_ms(a);
-    if (limit_ms == RECORD_NONE || limit_ms > (INT64_MAX - a->started_us) / 1000)
-        return false;
-    *deadline_us = a->started_us + limit_ms * 1000;
-    return true;
-}
-
 /* --- what it is told ---------------------------------------------------------------- */
 
 static bool names(const char *variable, const char *name)
@@ -60,7 +50,7 @@ static char **make_environ(struct attempt *a)
     all[n++] = arena_printf(a->arena, "CONEY_ID=%s", a->job->id);
     all[n++] = arena_printf(a->arena, "CONEY_TASK=%s", a->job->task);
     all[n++] = arena_printf(a->arena, "CONEY_RETRIES=%" PRId64, a->job->retries);
-    if (has_deadline(a, &deadline_us))
+    if (attempt_deadline(a, &deadline_us))
         all[n++] =
                 arena_printf(a->arena, "CONEY_DEADLINE=%" PRId64, deadline_us / 1000000);
     for (size_t i = 0; i < given->count; i++) {
@@ -87,7 +77,7 @@ static json_t *describe(struct attempt *a, json_t *args, json_t *kwargs)
 {
     const struct record_job *job = a->job;
     int64_t deadline_us;
-    json_t *deadline = has_deadline(a, &deadline_us)
+    json_t *deadline = attempt_deadline(a, &deadline_us)
                                ? json_real((double)deadline_us / 1e6)
                                : json_null();
     return json_pack("{s:s, s:s, s:O, s:O, s:I, s:b, s:o, s:o, s:o, s:o}", "id", job->id,

@@ -91,11 +91,9 @@ static int api_is_redelivered(const struct coney_task *task)
 
 static int64_t api_deadline_us(const struct coney_task *task)
 {
-    const struct attempt *a = native(task)->attempt;
-    int64_t limit_ms = attempt_first_limit_ms(a);
-    if (limit_ms == RECORD_NONE || limit_ms > (INT64_MAX - a->started_us) / 1000)
-        return CONEY_NO_DEADLINE;
-    return a->started_us + limit_ms * 1000;
+    int64_t deadline_us;
+    return attempt_deadline(native(task)->attempt, &deadline_us) ? deadline_us
+                                                                 : CONEY_NO_DEADLINE;
 }
 
 static int64_t api_remaining_ms(const struct coney_task *task)

@@ -80,10 +80,13 @@ enum coney_rc process_set_streams(struct coney_error *err)
     return CONEY_OK;
 }
 
-void process_reap_children(void)
+void process_reap_children(
+        void (*reaped)(void *ctx, pid_t pid, int wait_status), void *ctx)
 {
-    while (waitpid(-1, NULL, WNOHANG) > 0)
-        ;
+    pid_t pid;
+    int status;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        reaped(ctx, pid, status);
 }
 
 /* Asked for after each task, so without stdio: it would double the price of a short one.

@@ -37,8 +37,9 @@ enum coney_rc process_close_from(int first, struct coney_error *err) CONEY_MUST_
  * line. CONEY_EIO. */
 enum coney_rc process_set_streams(struct coney_error *err) CONEY_MUST_CHECK;
 
-/* Reap the children that have ended. */
-void process_reap_children(void);
+/* Reap the children that have ended, and tell @reaped of each. */
+void process_reap_children(
+        void (*reaped)(void *ctx, pid_t pid, int wait_status), void *ctx);
 
 /* Resident memory, and its peak in the life of this process, in KiB; -1: unknown. */
 int64_t process_rss_kib(void);

@@ -15,6 +15,7 @@
 #include "runner/native.h"
 #include "runner/plugin.h"
 #include "runner/process.h"
+#include "runner/server.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,6 +44,7 @@ struct options {
 struct runner {
     struct runner_board *board; /* owned */
     struct plugins *plugins;    /* owned */
+    struct server_set *servers; /* owned */
     struct native_runner native;
     struct board_ticket ticket; /* of the job that runs; generation 0: none */
     struct attempt_host host;
@@ -167,12 +169,14 @@ static void host_log(void *ctx, enum log_level level, const char *text)
     runner_board_log(r->board, r->ticket, level, text);
 }
 
-static void run_handler(struct runner *r, struct attempt *a)
+static void host_reaped(void *ctx, pid_t pid, int wait_status)
 {
-    if (a->job->handler == RECORD_COMMAND) {
-        command_run(a);
-        return;
-    }
+    const struct runner *r = ctx;
+    server_set_reaped(r->servers, pid, wait_status);
+}
+
+static void run_native(struct runner *r, struct attempt *a)
+{
     const struct plugin_task *task = plugins_find(r->plugins, a->job->task);
     if (task)
         native_run(a, task->def.run);
@@ -180,11 +184,27 @@ static void run_handler(struct runner *r, struct attempt *a)
         a->outcome.kind = RECORD_UNKNOWN;
 }
 
+static void run_handler(struct runner *r, struct attempt *a)
+{
+    switch (a->job->handler) {
+    case RECORD_NATIVE:
+        run_native(r, a);
+        break;
+    case RECORD_COMMAND:
+        command_run(a);
+        break;
+    case RECORD_SERVER:
+        server_run(r->servers, a);
+        break;
+    }
+}
+
 static enum coney_rc post_outcome(
         struct runner *r, struct attempt *a, struct coney_error *err)
 {
     struct record_outcome o = *attempt_finish(a);
-    o.rss_kib = process_rss_kib();
+    if (o.rss_kib == RECORD_NONE)
+        o.rss_kib = process_rss_kib();
     if (o.max_rss_kib == RECORD_NONE)
         o.max_rss_kib = process_max_rss_kib();
     return runner_board_finish(r->board, r->ticket, &o, err);
@@ -201,7 +221,7 @@ static enum coney_rc run_job(
     }
     run_handler(r, &a);
     fflush(NULL); /* before the outcome: the worker then has all of it */
-    process_reap_children();
+    process_reap_children(host_reaped, r);
     rc = post_outcome(r, &a, err);
     attempt_fini(&a);
     return rc;
@@ -249,6 +269,9 @@ static enum coney_rc load(
         struct runner *r, const struct options *o, struct coney_error *err)
 {
     native_runner_init(&r->native, o->node, host_log, r);
+    r->servers = server_set_new(o->node);
+    if (!r->servers)
+        return error_set_nomem(err);
     return plugins_load(o->plugins, o->plugin_count, &r->plugins, err);
 }
 
@@ -274,6 +297,7 @@ static int serve(const struct options *o)
 out:
     if (rc != CONEY_OK)
         complain(&err);
+    server_set_free(r.servers);
     plugins_free(r.plugins);
     runner_board_free(r.board);
     return rc == CONEY_OK ? RUNNER_EXIT_OK : status;

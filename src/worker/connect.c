@@ -7,9 +7,7 @@
 
 #include <assert.h>
 
-/* A session's options for one purpose; what they point to lives in *@a, which is the
- * caller's to free, also on failure. */
-static enum coney_rc session_for(const struct generation *g, const char *purpose,
+enum coney_rc connect_options(const struct generation *g, const char *purpose,
         struct arena **a, struct session_options *out, struct coney_error *err)
 {
     const struct broker_identity id = {
@@ -47,6 +45,19 @@ static void on_declared(void *ctx, struct intake *in)
     (void)in;
     if (w->outlet)
         outlet_reopen(w->outlet);
+}
+
+static bool may_consume(void *ctx)
+{
+    return control_may_consume(ctx);
+}
+
+void connect_consume(struct worker *w)
+{
+    if (w->intake)
+        intake_consume(w->intake);
+    if (w->next_intake)
+        intake_consume(w->next_intake);
 }
 
 static void on_ready(void *ctx, struct intake *in)
@@ -115,6 +126,7 @@ enum coney_rc connect_intake(struct worker *w, const struct generation *s,
 {
     const struct intake_callbacks callbacks = {
             .on_declared = on_declared,
+            .may_consume = may_consume,
             .on_ready = on_ready,
             .on_delivery = on_delivery,
             .on_lane_cancelled = on_lane_cancelled,
@@ -132,7 +144,7 @@ enum coney_rc connect_intake(struct worker *w, const struct generation *s,
             .rng = &w->rng,
             .callbacks = callbacks};
     struct arena *a = NULL;
-    enum coney_rc rc = session_for(s, "consume", &a, &session, err);
+    enum coney_rc rc = connect_options(s, "consume", &a, &session, err);
 
     if (rc == CONEY_OK)
         rc = intake_new(&options, &plan, out, err);
@@ -151,7 +163,10 @@ enum coney_rc connect_replan(struct worker *w, const struct generation *s)
 
 static void on_published(void *ctx, struct outgoing *out, enum publish_outcome outcome)
 {
-    settle_published(ctx, out, outcome);
+    if (out->owner)
+        settle_published(ctx, out, outcome);
+    else
+        results_published(out);
 }
 
 static void on_outlet_refused(void *ctx, const struct coney_error *err)
@@ -200,7 +215,7 @@ enum coney_rc connect_outlet(struct worker *w, const struct generation *s,
             .rng = &w->rng,
             .callbacks = callbacks};
     struct arena *a = NULL;
-    enum coney_rc rc = session_for(s, "publish", &a, &session, err);
+    enum coney_rc rc = connect_options(s, "publish", &a, &session, err);
 
     if (rc == CONEY_OK)
         rc = outlet_new(&options, out, err);

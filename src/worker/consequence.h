@@ -11,17 +11,18 @@
 #include "worker/pool.h"
 
 enum consequence_kind {
-    CONSEQUENCE_DONE,    /* result, then ack */
-    CONSEQUENCE_IGNORED, /* no result, ack */
-    CONSEQUENCE_RETRY,   /* a new message after delay_ms, then ack */
-    CONSEQUENCE_DEAD,    /* dead letter and result, then ack */
-    CONSEQUENCE_UNKNOWN, /* its runner has no such task: put back for another */
-    CONSEQUENCE_RETURN   /* it did not run to an end: again, here or elsewhere */
+    CONSEQUENCE_DONE,     /* result, then ack */
+    CONSEQUENCE_IGNORED,  /* no result, ack */
+    CONSEQUENCE_RETRY,    /* a new message after delay_ms, then ack */
+    CONSEQUENCE_DEAD,     /* dead letter and result, then ack */
+    CONSEQUENCE_PUT_BACK, /* not counted: for another one, after delay_ms */
+    CONSEQUENCE_UNKNOWN,  /* its runner has no such task */
+    CONSEQUENCE_RETURN    /* it did not run to an end: again, here or elsewhere */
 };
 
 struct consequence {
     enum consequence_kind kind;
-    int64_t delay_ms;        /* CONSEQUENCE_RETRY */
+    int64_t delay_ms;        /* CONSEQUENCE_RETRY, CONSEQUENCE_PUT_BACK */
     enum dead_reason reason; /* CONSEQUENCE_DEAD */
 };
 

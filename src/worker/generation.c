@@ -89,7 +89,28 @@ static const struct offered_task *offer_for(
 bool generation_can_run(
         const struct generation *s, const struct policy *policy, const char *task)
 {
-    return policy->handler == HANDLER_COMMAND || offer_for(s, policy, task) != NULL;
+    return policy->handler != HANDLER_NATIVE || offer_for(s, policy, task) != NULL;
+}
+
+size_t generation_tasks(const struct generation *s, const char ***names)
+{
+    const struct string_list *patterns = &s->config->task_patterns;
+    const char **list = calloc(s->offered.count + patterns->count + 1, sizeof(*list));
+    size_t count = 0;
+
+    *names = list;
+    if (!list)
+        return 0;
+    for (size_t i = 0; i < s->offered.count; i++)
+        list[count++] = s->offered.items[i].name;
+    for (size_t i = 0; i < patterns->count; i++) {
+        const char *name = patterns->items[i];
+        const struct policy *policy =
+                strpbrk(name, "*?") ? NULL : config_policy(s->config, name);
+        if (policy && generation_can_run(s, policy, name))
+            list[count++] = name;
+    }
+    return count;
 }
 
 static int64_t first_set(int64_t a, int64_t b, int64_t c)
@@ -100,9 +121,9 @@ static int64_t first_set(int64_t a, int64_t b, int64_t c)
 }
 
 struct limits generation_limits(const struct generation *s, const struct policy *policy,
-        const struct task_request *request)
+        const char *task, const struct task_request *request)
 {
-    const struct offered_task *offer = offer_for(s, policy, request->task);
+    const struct offered_task *offer = offer_for(s, policy, task);
     return (struct limits){
             .soft_ms = first_set(request->soft_time_limit_ms, policy->soft_time_limit_ms,
                     offer ? offer->soft_time_limit_ms : CONFIG_NONE),

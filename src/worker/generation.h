@@ -45,10 +45,16 @@ void generation_unref(struct generation *s);
 /* Whether a worker with these settings can run @task under @policy. */
 bool generation_can_run(
         const struct generation *s, const struct policy *policy, const char *task);
-/* Message beats configuration beats plugin; a message's limit is TASK_NONE when absent.
+/*
+ * The names of the tasks that it can run, as far as they are known: those that plugins
+ * offer, and those that the configuration names in full. An array of borrowed names, the
+ * caller's to free; not sorted, and a name may be there twice. 0: none, or no memory.
  */
+size_t generation_tasks(const struct generation *s, const char ***names);
+/* For @task under @policy. Message beats configuration beats plugin; a message's limit is
+ * TASK_NONE when absent. */
 struct limits generation_limits(const struct generation *s, const struct policy *policy,
-        const struct task_request *request);
+        const char *task, const struct task_request *request);
 /* The retry policy, with the plugin's count when the configuration has none. Its lists
  * are borrowed from @policy. */
 struct retry_policy generation_retry(

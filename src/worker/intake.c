@@ -43,6 +43,7 @@ struct intake {
     unsigned generation;
     uv_timer_t *timer;  /* declare again; closed with the intake, freed by its callback */
     uv_timer_t *linger; /* close drained lanes; likewise */
+    bool waits;         /* declared, but may not consume yet */
     bool announced;     /* on_ready was called in this life of the connection */
     bool retired;
     bool closing;
@@ -303,6 +304,7 @@ static void handle_down(struct intake *in, const struct session_event *ev)
     struct lane *lane;
 
     in->announced = false;
+    in->waits = false;
     uv_timer_stop(in->timer);
     while ((lane = TAILQ_FIRST(&in->lanes)))
         kill_lane(lane); /* NOLINT(clang-analyzer-unix.Malloc): it misses TAILQ_REMOVE */
@@ -338,7 +340,9 @@ static void after_declaring(struct intake *in)
     switch (declarer_state(in->declarer)) {
     case DECLARER_DONE:
         in->callbacks.on_declared(in->callbacks.ctx, in);
-        open_missing_lanes(in);
+        in->waits = !in->callbacks.may_consume(in->callbacks.ctx);
+        if (!in->waits)
+            open_missing_lanes(in);
         break;
     case DECLARER_FAILED:
         in->callbacks.on_refused(in->callbacks.ctx, NULL, declarer_error(in->declarer));
@@ -492,6 +496,22 @@ enum coney_rc intake_replan(struct intake *in, const struct intake_plan *plan)
     if (session_is_up(in->session))
         start_declaring(in);
     return CONEY_OK;
+}
+
+unsigned intake_prefetch(const struct intake *in)
+{
+    unsigned prefetch = 0;
+    for (size_t i = 0; i < in->source_count; i++)
+        prefetch += in->sources[i].prefetch;
+    return prefetch;
+}
+
+void intake_consume(struct intake *in)
+{
+    if (!in->waits)
+        return;
+    in->waits = false;
+    open_missing_lanes(in);
 }
 
 void intake_repair(struct intake *in)

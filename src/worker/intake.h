@@ -48,6 +48,8 @@ struct lane {
 struct intake_callbacks {
     /* Every object exists, with its bindings; after each connect and each repair. */
     void (*on_declared)(void *ctx, struct intake *in);
+    /* Whether to consume now that all is declared; else intake_consume() will say so. */
+    bool (*may_consume)(void *ctx);
     /* Declared, and every queue is consumed from; after each connect. */
     void (*on_ready)(void *ctx, struct intake *in);
     /* @d is the callee's. The lane is held for it until lane_release(). */
@@ -96,6 +98,10 @@ enum coney_rc intake_replan(
         struct intake *in, const struct intake_plan *plan) CONEY_MUST_CHECK;
 
 bool intake_is_consuming(const struct intake *in);
+/* Over all queues. */
+unsigned intake_prefetch(const struct intake *in);
+/* Consume, when that is what it waits for. */
+void intake_consume(struct intake *in);
 /* Declare everything again soon: an object of ours has vanished. */
 void intake_repair(struct intake *in);
 /* Consume nothing more; close when every lane has drained. */

@@ -15,6 +15,7 @@ struct job *job_new(struct lane *lane, struct delivery *d)
         free(j);
         return NULL;
     }
+    TAILQ_INIT(&j->steps);
     j->lane = lane;
     j->tag = d->tag;
     j->foreign = lane->foreign;
@@ -36,13 +37,20 @@ void job_free(struct job *j)
     if (!j)
         return;
     assert(!heap_has(&j->timer) && !j->orphan);
-    outgoing_fini(&j->successor);
-    outgoing_fini(&j->result);
+    steps_clear(j);
+    mapped_free(j->mapped);
     task_request_free(j->request);
     generation_unref(j->generation);
     job_orphan(j);
     envelope_fini(&j->delivery.envelope);
     free(j);
+}
+
+const char *job_runs(const struct job *j)
+{
+    const char *mapped = mapped_name(j->request);
+
+    return mapped ? mapped : j->request->task;
 }
 
 const char *job_id(const struct job *j)

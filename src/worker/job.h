@@ -15,7 +15,8 @@
 #include "worker/dispatcher.h"
 #include "worker/generation.h"
 #include "worker/intake.h"
-#include "worker/outlet.h"
+#include "worker/mapped.h"
+#include "worker/steps.h"
 
 #include <sys/queue.h>
 
@@ -41,22 +42,18 @@ struct job {
     bool foreign;
     struct task_request *request;  /* owned; NULL: malformed */
     struct generation *generation; /* one reference; NULL: malformed */
-    const struct policy *policy;   /* of the generation */
+    const struct policy *policy;   /* of the generation, for job_runs() */
+    struct mapped *mapped;         /* owned; NULL: not begun, or maps nothing */
+    int terminated_by;             /* RUNNING: the signal it was sent; 0: none */
+    int64_t started_us;            /* RUNNING, wall time */
     int64_t held_until_us;         /* HELD, wall time */
     bool give_back;                /* HELD: nack it then */
     bool paid;                     /* its rate limit slot is reserved */
     bool attached;                 /* a copy has replaced a delivery that was lost */
-    unsigned result_tries;         /* times its result came back for want of a queue */
     bool alone;                    /* suspected to kill workers: runs with no other */
     enum job_end end;
-    /* What must be confirmed before the end. */
-    struct outgoing successor; /* retry, dead letter or the message put back */
-    struct outgoing result;
-    bool has_successor;
-    bool has_result;
-    bool successor_done;
-    bool result_done;
-    struct orphan *orphan; /* its entry among the orphans; NULL: none */
+    struct step_list steps; /* what must be done before the end */
+    struct orphan *orphan;  /* its entry among the orphans; NULL: none */
     bool abandoned; /* nobody waits for it: freed once nothing of it is on its way */
 };
 
@@ -70,6 +67,9 @@ void job_free(struct job *j);
 /* The job's delivery can no longer be settled. */
 void job_orphan(struct job *j);
 
+/* The task that a runner is to run for it, which must have a request: that of the
+ * request, or the one that it maps. */
+const char *job_runs(const struct job *j);
 /* For logs: the request's, else "-". */
 const char *job_id(const struct job *j);
 const char *job_task(const struct job *j);

@@ -3,8 +3,10 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "message/context.h"
 #include "queue/names.h"
 #include "worker/admission.h"
+#include "worker/builtin.h"
 #include "worker/state.h"
 
 #include <assert.h>
@@ -17,11 +19,6 @@ enum {
     ALONE_RETRY_US = 1000 * 1000
 };
 
-static struct job *job_of_timer(struct heap_node *node)
-{
-    return (struct job *)(void *)((char *)node - offsetof(struct job, timer));
-}
-
 static struct job *job_of_ready(struct ready *r)
 {
     return (struct job *)(void *)((char *)r - offsetof(struct job, ready));
@@ -30,7 +27,7 @@ static struct job *job_of_ready(struct ready *r)
 /* --- places
  * ------------------------------------------------------------------------------- */
 
-static void leave_place(struct worker *w, struct job *j)
+void jobs_leave_place(struct worker *w, struct job *j)
 {
     if (j->state == JOB_READY && !j->alone)
         dispatcher_remove(w->dispatcher, &j->ready);
@@ -43,7 +40,7 @@ static void leave_place(struct worker *w, struct job *j)
 void jobs_remove(struct worker *w, struct job *j)
 {
     assert(j->state != JOB_RUNNING);
-    leave_place(w, j);
+    jobs_leave_place(w, j);
     orphans_remove(w->orphans, j);
     if (w->alone == j)
         w->alone = NULL;
@@ -52,22 +49,6 @@ void jobs_remove(struct worker *w, struct job *j)
     job_free(j);
     if (w->phase == WORKER_DRAINING)
         worker_wake(w); /* it may have been the last */
-}
-
-void jobs_set_timer(struct worker *w)
-{
-    const struct heap_node *first = heap_first(&w->timers);
-    int64_t at = first ? first->at : CLOCK_NEVER;
-    int64_t orphans_at = orphans_deadline_ms(w->orphans);
-    if (orphans_at < at)
-        at = orphans_at;
-    if (at == CLOCK_NEVER) {
-        uv_timer_stop(&w->timer);
-        return;
-    }
-    int64_t wait_ms = at - clock_mono_ms();
-    uv_update_time(&w->loop);
-    uv_timer_start(&w->timer, w->timer.timer_cb, wait_ms > 0 ? (uint64_t)wait_ms : 0, 0);
 }
 
 static unsigned held_max(const struct worker *w)
@@ -81,7 +62,7 @@ void jobs_hold(struct worker *w, struct job *j, int64_t until_us)
     int64_t wait_us = until_us - clock_wall_us();
     int64_t wait_ms = wait_us > 0 ? wait_us / 1000 + 1 : 0;
 
-    leave_place(w, j);
+    jobs_leave_place(w, j);
     j->held_until_us = until_us;
     if (heap_add(&w->timers, &j->timer, clock_mono_ms() + wait_ms) != CONEY_OK) {
         settle_end(w, j, END_REQUEUE);
@@ -110,7 +91,7 @@ bool jobs_find_queue(const struct worker *w, struct job *j)
 
 void jobs_make_ready(struct worker *w, struct job *j)
 {
-    leave_place(w, j);
+    jobs_leave_place(w, j);
     if (!jobs_find_queue(w, j)) { /* its lane is being drained */
         settle_end(w, j, END_REQUEUE);
         return;
@@ -131,7 +112,7 @@ static void admit_later(struct worker *w, struct job *j, int64_t until_us)
     bool full = w->held_count >= held_max(w);
 
     if (delay_seconds(now_us, until_us) > 0 || full)
-        settle_put_back(w, j, full ? until_us + 1000000 : until_us);
+        conclude_put_back(w, j, full ? until_us + 1000000 : until_us);
     else
         jobs_hold(w, j, until_us);
 }
@@ -155,7 +136,7 @@ static void admit_unknown(
                     v->unknown_count) != CONEY_OK)
         settle_end(w, j, END_REQUEUE);
     else
-        settle_put_back(w, j, v->until_us);
+        conclude_put_back(w, j, v->until_us);
 }
 
 /* Wait for a slot of the task's rate limit, once. True: go on. */
@@ -163,14 +144,15 @@ static bool pay_rate(struct worker *w, struct job *j)
 {
     struct envelope *e = &j->delivery.envelope;
 
-    if (j->policy->rate_per_hour == CONFIG_NONE || j->paid)
+    int64_t rate = control_rate(w, job_runs(j), j->policy->rate_per_hour);
+
+    if (rate == CONFIG_NONE || j->paid)
         return true;
     j->paid = true;
     if (table_find(&e->headers, HEADER_PAID))
         return true;
     int64_t now_us = clock_wall_us();
-    int64_t slot_us =
-            rates_reserve(w->rates, j->request->task, j->policy->rate_per_hour, now_us);
+    int64_t slot_us = rates_reserve(w->rates, j->request->task, rate, now_us);
     if (slot_us <= now_us)
         return true;
     if (table_set_bool(&e->headers, e->arena, HEADER_PAID, true) != CONEY_OK)
@@ -193,7 +175,7 @@ static bool check_poison(struct worker *w, struct job *j)
             count < limit)
         return true;
     if (count > limit) {
-        settle_dead(w, j, DEAD_CRASHED,
+        conclude_dead(w, j, DEAD_CRASHED,
                 "WorkerLostError: delivered too often without an end");
         return false;
     }
@@ -208,12 +190,37 @@ static bool check_poison(struct worker *w, struct job *j)
     return true;
 }
 
-void jobs_admit(struct worker *w, struct job *j)
+/* A runner is needed for everything but Celery's own tasks. */
+static void begin(struct worker *w, struct job *j)
 {
+    enum coney_rc rc = CONEY_OK;
+
+    if (builtin_is(j->request->task)) {
+        conclude_builtin(w, j);
+        return;
+    }
+    if (mapped_name(j->request) && !j->mapped)
+        rc = mapped_new(j->request, &j->mapped);
+    if (rc == CONEY_EINVAL)
+        conclude_dead(w, j, DEAD_MALFORMED, "TypeError: a map without items");
+    else if (rc != CONEY_OK)
+        settle_end(w, j, END_REQUEUE);
+    else if (j->mapped && mapped_is_done(j->mapped))
+        conclude_mapped(w, j);
+    else
+        jobs_make_ready(w, j);
+}
+
+static void admit(struct worker *w, struct job *j, bool known)
+{
+    if (control_is_revoked(w, j)) {
+        conclude_revoked(w, j, REVOKED_ASKED, 0);
+        return;
+    }
     const struct admission_facts facts = {
             .request = j->request,
             .headers = &j->delivery.envelope.headers,
-            .known = generation_can_run(j->generation, j->policy, j->request->task),
+            .known = known,
             .unknown_task_ttl_ms = w->generation->config->worker.unknown_task_ttl_ms,
             .now_us = clock_wall_us(),
     };
@@ -221,7 +228,7 @@ void jobs_admit(struct worker *w, struct job *j)
 
     switch (v.kind) {
     case ADMIT_EXPIRED:
-        settle_expired(w, j);
+        conclude_revoked(w, j, REVOKED_EXPIRED, 0);
         break;
     case ADMIT_LATER:
         admit_later(w, j, v.until_us);
@@ -230,13 +237,26 @@ void jobs_admit(struct worker *w, struct job *j)
         admit_unknown(w, j, &v);
         break;
     case ADMIT_NOBODY:
-        settle_dead(w, j, DEAD_UNKNOWN_TASK, "NotRegistered: no worker knows this task");
+        conclude_dead(
+                w, j, DEAD_UNKNOWN_TASK, "NotRegistered: no worker knows this task");
         break;
     case ADMIT_START:
         if (pay_rate(w, j) && check_poison(w, j))
-            jobs_make_ready(w, j);
+            begin(w, j);
         break;
     }
+}
+
+void jobs_admit(struct worker *w, struct job *j)
+{
+    admit(w, j,
+            builtin_is(j->request->task) ||
+                    generation_can_run(j->generation, j->policy, job_runs(j)));
+}
+
+void jobs_disown(struct worker *w, struct job *j)
+{
+    admit(w, j, false);
 }
 
 /* --- arrival
@@ -297,23 +317,24 @@ void jobs_receive(struct worker *w, struct lane *lane, struct delivery *d)
         return;
     }
     limits.body_max = w->generation->config->worker.body_max;
-    enum coney_rc rc = task_decode(&j->delivery.envelope, &limits, &j->request, &err);
+    enum coney_rc rc = task_receive(&j->delivery.envelope, &limits, &j->request, &err);
     if (rc == CONEY_ENOMEM) {
         settle_end(w, j, END_REQUEUE);
         return;
     }
     if (rc != CONEY_OK) {
-        settle_dead(w, j, DEAD_MALFORMED, err.text);
+        conclude_dead(w, j, DEAD_MALFORMED, err.text);
         return;
     }
     if (attach(w, j))
         return;
-    j->policy = config_policy(w->generation->config, j->request->task);
+    j->policy = config_policy(w->generation->config, job_runs(j));
     if (!j->policy) {
         settle_end(w, j, END_REQUEUE);
         return;
     }
     j->generation = generation_ref(w->generation);
+    events_received(w, j);
     if (w->phase < WORKER_DRAINING)
         jobs_admit(w, j);
 }
@@ -321,28 +342,60 @@ void jobs_receive(struct worker *w, struct lane *lane, struct delivery *d)
 /* --- starts
  * ----------------------------------------------------------------------------------- */
 
-static void start(struct worker *w, struct job *j)
+/* What a server gets to know beside the arguments. Our own levels are no place that a
+ * task was sent to. */
+static enum coney_rc describe(
+        const struct worker *w, const struct job *j, struct buffer *out)
 {
-    struct coney_error err;
+    char delayed[AMQP_NAME_SIZE];
+    name_of(NAME_DELAYED, w->generation->config->broker.prefix, delayed);
+    bool is_delayed = strcmp(j->delivery.exchange, delayed) == 0 ||
+                      strcmp(j->delivery.exchange, NAME_CELERY_DELAYED) == 0;
+    const struct context c = {.envelope = &j->delivery.envelope,
+            .exchange = is_delayed ? "" : j->delivery.exchange,
+            .routing_key = is_delayed ? j->queue : j->delivery.routing_key,
+            .hostname = w->node,
+            .redelivered = j->delivery.redelivered};
+    return context_encode(&c, out);
+}
+
+static enum coney_rc assign(struct worker *w, struct job *j, struct coney_error *err)
+{
+    struct buffer context;
     const struct task_request *r = j->request;
-    struct limits limits = generation_limits(j->generation, j->policy, r);
-    const struct assignment a = {
+    struct limits limits = generation_limits(j->generation, j->policy, job_runs(j), r);
+    control_limits(w, job_runs(j), r, &limits);
+    buffer_init(&context, SIZE_MAX / 2);
+    if (j->policy->handler == HANDLER_SERVER && describe(w, j, &context) != CONEY_OK) {
+        buffer_fini(&context);
+        return error_set_nomem(err);
+    }
+    struct assignment a = {
             .id = r->id,
-            .task = r->task,
+            .task = job_runs(j),
             .root_id = r->root_id,
             .parent_id = r->parent_id,
             .queue = j->queue,
             .retries = r->retries,
             .redelivered = j->delivery.redelivered,
             .body = r->body,
+            .context = {buffer_data(&context), buffer_len(&context)},
             .policy = j->policy,
             .soft_ms = limits.soft_ms,
             .hard_ms = limits.hard_ms,
             .job = j,
     };
+    enum coney_rc rc = j->mapped ? mapped_body(j->mapped, &a.body) : CONEY_OK;
+    if (rc == CONEY_OK)
+        rc = pool_assign(w->pool, &a, err);
+    buffer_fini(&context);
+    return rc;
+}
 
-    enum coney_rc rc = pool_assign(w->pool, &a, &err);
-    if (rc != CONEY_OK) {
+static void start(struct worker *w, struct job *j)
+{
+    struct coney_error err = {.text = "its item can't be written"};
+    if (assign(w, j, &err) != CONEY_OK) {
         log_error("task could not be given to a runner: %s; tried again  task=%s id=%s",
                 err.text, job_task(j), job_id(j));
         if (!j->alone)
@@ -352,8 +405,13 @@ static void start(struct worker *w, struct job *j)
         return;
     }
     j->state = JOB_RUNNING;
-    log_debug("task started  task=%s id=%s retries=%lld queue=%s", r->task, r->id,
-            (long long)r->retries, j->queue);
+    if (j->started_us == 0) { /* not an item of a map, but the whole */
+        j->started_us = clock_wall_us();
+        events_started(w, j);
+        results_started(w, j);
+    }
+    log_debug("task started  task=%s id=%s retries=%lld queue=%s", job_task(j), job_id(j),
+            (long long)j->request->retries, j->queue);
 }
 
 static void start_alone(struct worker *w)
@@ -378,14 +436,38 @@ void jobs_dispatch(struct worker *w)
         j->state = JOB_NEW;
         if (admission_is_expired(j->request, clock_wall_us())) {
             dispatcher_finished(w->dispatcher, r->class_index);
-            settle_expired(w, j);
+            conclude_revoked(w, j, REVOKED_EXPIRED, 0);
+            continue;
+        }
+        if (control_is_revoked(w, j)) {
+            dispatcher_finished(w->dispatcher, r->class_index);
+            conclude_revoked(w, j, REVOKED_ASKED, 0);
             continue;
         }
         start(w, j);
     }
 }
 
-/* --- lanes and time
+/* --- revocations
+ * --------------------------------------------------------------------------------- */
+
+void jobs_revoke_waiting(struct worker *w)
+{
+    struct job *next;
+    for (struct job *j = TAILQ_FIRST(&w->jobs); j; j = next) {
+        next = TAILQ_NEXT(j, entry);
+        bool waits = j->state == JOB_HELD || j->state == JOB_READY;
+        if (!waits || !control_is_revoked(w, j))
+            continue;
+        jobs_leave_place(w, j);
+        if (w->alone == j)
+            w->alone = NULL;
+        conclude_revoked(w, j, REVOKED_ASKED, 0);
+    }
+    jobs_set_timer(w);
+}
+
+/* --- lanes
  * ------------------------------------------------------------------------------ */
 
 static bool has_started(const struct job *j)
@@ -407,8 +489,7 @@ void jobs_hand_back(struct worker *w, struct lane *lane)
 
 static void orphan_job(struct worker *w, struct job *j)
 {
-    (void)outlet_withdraw(w->outlet, &j->successor);
-    (void)outlet_withdraw(w->outlet, &j->result);
+    settle_withdraw(w, j);
     job_orphan(j);
     heap_remove(&w->timers, &j->timer);
     if (!j->request || orphans_add(w->orphans, j) != CONEY_OK)
@@ -429,51 +510,5 @@ void jobs_lose_lane(struct worker *w, struct lane *lane)
         else
             jobs_remove(w, j);
     }
-    jobs_set_timer(w);
-}
-
-static void wake(struct worker *w, struct job *j)
-{
-    if (j->state == JOB_SETTLING) {
-        settle_resume(w, j);
-        return;
-    }
-    /* The wall clock decides, and it may have been set back meanwhile. */
-    if (j->held_until_us > clock_wall_us()) {
-        jobs_hold(w, j, j->held_until_us);
-        return;
-    }
-    leave_place(w, j);
-    if (j->give_back)
-        settle_end(w, j, END_REQUEUE);
-    else
-        jobs_admit(w, j);
-}
-
-static void drop_overdue_orphans(struct worker *w)
-{
-    const struct worker_config *c = &w->generation->config->worker;
-    struct job *j;
-
-    while ((j = orphans_overdue(w->orphans, clock_mono_ms(), c->orphans_max))) {
-        log_warning("its copy never came; outcome dropped  task=%s id=%s queue=%s",
-                job_task(j), job_id(j), j->queue);
-        orphans_remove(w->orphans, j);
-        j->abandoned = true;
-        settle_resume(w, j);
-    }
-}
-
-void jobs_tick(struct worker *w)
-{
-    int64_t now_ms = clock_mono_ms();
-    struct heap_node *node;
-
-    while ((node = heap_first(&w->timers)) && node->at <= now_ms) {
-        heap_remove(&w->timers, node);
-        wake(w, job_of_timer(node));
-    }
-    drop_overdue_orphans(w);
-    jobs_dispatch(w);
     jobs_set_timer(w);
 }

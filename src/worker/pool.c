@@ -511,17 +511,47 @@ static void kill_member(struct member *m)
     runner_proc_kill(m->proc, RUNNER_KILL_ASKED);
 }
 
-void pool_kill_job(struct pool *p, void *job)
+static struct member *find_worker(const struct pool *p, const void *job)
 {
     struct member *m;
     LIST_FOREACH(m, &p->lists[PLACE_BUSY], link)
-    {
-        if (runner_proc_has_job(m->proc, job)) {
-            kill_member(m);
-            break;
-        }
-    }
+    if (runner_proc_has_job(m->proc, job))
+        return m;
+    return NULL;
+}
+
+void pool_kill_job(struct pool *p, void *job)
+{
+    struct member *m = find_worker(p, job);
+    if (m)
+        kill_member(m);
     fill(p);
+}
+
+void pool_kill_runner(struct pool *p, pid_t pid)
+{
+    struct member *m;
+    LIST_FOREACH(m, &p->all, of_all)
+    if (m->proc && runner_proc_pid(m->proc) == pid)
+        kill_member(m);
+    fill(p);
+}
+
+pid_t pool_job_pid(const struct pool *p, const void *job)
+{
+    const struct member *m = find_worker(p, job);
+    return m ? runner_proc_pid(m->proc) : 0;
+}
+
+size_t pool_pids(const struct pool *p, pid_t *pids, size_t max)
+{
+    const struct member *m;
+    size_t count = 0;
+
+    LIST_FOREACH(m, &p->all, of_all)
+    if (m->proc && m->place != PLACE_LEAVING && count < max)
+        pids[count++] = runner_proc_pid(m->proc);
+    return count;
 }
 
 void pool_kill(struct pool *p)

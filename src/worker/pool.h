@@ -17,6 +17,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <uv.h>
 
 struct pool;
@@ -31,6 +32,7 @@ struct assignment {
     int64_t retries;
     bool redelivered;
     struct bytes body;           /* the JSON text [args, kwargs, embed] */
+    struct bytes context;        /* HANDLER_SERVER: a JSON object, see record.h */
     const struct policy *policy; /* handler, command, max_tasks, max_memory */
     int64_t soft_ms;             /* after the start; CONFIG_NONE */
     int64_t hard_ms;
@@ -43,7 +45,8 @@ enum outcome_kind {
     OUTCOME_FAIL,      /* the task failed; the policy decides about a retry */
     OUTCOME_REJECT,    /* never again: dead letter */
     OUTCOME_IGNORE,    /* done, no result */
-    OUTCOME_CRASHED,   /* the runner died under it: signal or exit_status */
+    OUTCOME_REQUEUE,   /* the task gave it back: later, not counted as an attempt */
+    OUTCOME_CRASHED,   /* the runner or its server died under it: signal or exit_status */
     OUTCOME_TIMED_OUT, /* killed at its hard limit */
     OUTCOME_STOPPED,   /* killed by pool_kill(), or its runner never started it: run it
                           again */
@@ -57,11 +60,20 @@ struct outcome {
     const char *error_type;   /* "SmsError"; never NULL for RETRY, FAIL, REJECT, CRASHED,
                                  TIMED_OUT */
     const char *error_text;   /* never NULL for those */
+    const char *error_module; /* "shop.errors"; NULL: unknown */
+    struct bytes error_args;  /* JSON array of the exception's arguments; empty: none.
+                                 This and the JSON below come from the task unchecked */
     const char *traceback;    /* or the last lines of stderr of a command; NULL: none */
-    int64_t delay_ms;         /* RETRY: -1: the policy's */
-    int signal;               /* 0: none */
-    int exit_status;          /* -1: none */
-    int64_t max_rss_kib;      /* -1: unknown */
+    struct bytes children;    /* JSON array of Celery's result tuples; empty: none */
+    bool no_result;           /* the task wants none to be stored */
+    struct bytes publish; /* JSON array of signatures to send for the task; likewise */
+    struct bytes again;   /* RETRY: JSON [args, kwargs] for the next attempt; empty:
+                             those it had */
+    int64_t delay_ms;     /* RETRY: -1: the policy's */
+    int64_t max_retries;  /* RETRY, FAIL: -1: the policy's */
+    int signal;           /* 0: none */
+    int exit_status;      /* -1: none */
+    int64_t max_rss_kib;  /* -1: unknown */
     struct bytes stderr_tail; /* what the attempt wrote to stderr last; at most 8 KiB */
     int64_t started_us;       /* wall time; 0: never started */
     int64_t duration_ms;
@@ -129,6 +141,11 @@ unsigned pool_free_count(const struct pool *p);
 unsigned pool_busy_count(const struct pool *p);
 unsigned pool_size(const struct pool *p);
 
+/* The process that has @job; 0: none. */
+pid_t pool_job_pid(const struct pool *p, const void *job);
+/* The processes of all runners that take jobs; at most @max. Returns how many. */
+size_t pool_pids(const struct pool *p, pid_t *pids, size_t max);
+
 /* Give a job to a free runner. Exactly one on_outcome follows, never during this call.
  * CONEY_ELIMIT: no free runner; CONEY_ENOMEM, CONEY_EIO. */
 enum coney_rc pool_assign(struct pool *p, const struct assignment *a,
@@ -139,8 +156,10 @@ void pool_resize(struct pool *p, unsigned size);
 /* Replace every runner, each after its job, by ones with these plugins. */
 enum coney_rc pool_reload(
         struct pool *p, const struct string_list *plugins) CONEY_MUST_CHECK;
-/* Kill the runner of @job (@signal 0: SIGKILL): its outcome is OUTCOME_STOPPED. */
+/* Kill the runner of @job: its outcome is OUTCOME_STOPPED. */
 void pool_kill_job(struct pool *p, void *job);
+/* Kill a runner that may have left something behind, and have it replaced. */
+void pool_kill_runner(struct pool *p, pid_t pid);
 /* Kill every runner and what they started; each running job gets OUTCOME_STOPPED. The
  * size is 0 then: no runner is started again before pool_resize(). */
 void pool_kill(struct pool *p);

@@ -6,16 +6,18 @@
 
 #include <assert.h>
 
-static struct record_command command_of(const struct command_policy *c)
+static struct record_command command_of(
+        const struct command_policy *c, const struct string_list *argv)
 {
     return (struct record_command){
-            .argv = {c->argv.items, c->argv.count},
+            .argv = {argv->items, argv->count},
             .directory = c->directory,
             .environment = {c->environment.items, c->environment.count},
             .ok_exit = {c->ok_exit.items, c->ok_exit.count},
             .retry_exit = {c->retry_exit.items, c->retry_exit.count},
             .reject_exit = {c->reject_exit.items, c->reject_exit.count},
             .max_output = c->max_output,
+            .start_ms = c->start_ms,
             .umask = c->umask,
     };
 }
@@ -35,9 +37,19 @@ static struct record_job record_of(const struct assignment *a)
             .handler = RECORD_NATIVE,
             .body = a->body,
     };
-    if (a->policy->handler == HANDLER_COMMAND) {
+    const struct command_policy *command = &a->policy->command;
+    switch (a->policy->handler) {
+    case HANDLER_NATIVE:
+        break;
+    case HANDLER_COMMAND:
         job.handler = RECORD_COMMAND;
-        job.command = command_of(&a->policy->command);
+        job.command = command_of(command, &command->argv);
+        break;
+    case HANDLER_SERVER:
+        job.handler = RECORD_SERVER;
+        job.command = command_of(command, &command->server);
+        job.context = a->context;
+        break;
     }
     return job;
 }

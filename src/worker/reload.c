@@ -7,6 +7,7 @@
  * concerns the connection itself, certificates included, by new connections, whose elders
  * drain. A generation with a mistake changes nothing.
  */
+#include "base/error.h"
 #include "base/log.h"
 #include "worker/state.h"
 
@@ -53,7 +54,7 @@ static bool is_same_broker(const struct broker_config *a, const struct broker_co
 /* A job that has not started goes by the new policy. */
 static void renew_policy(struct worker *w, struct job *j)
 {
-    const struct policy *policy = config_policy(w->generation->config, j->request->task);
+    const struct policy *policy = config_policy(w->generation->config, job_runs(j));
     if (!policy)
         return; /* out of memory: the old one will do */
     generation_unref(j->generation);
@@ -148,9 +149,42 @@ static void apply(struct worker *w, struct generation *s)
         log_error("reload: out of memory; the runners keep their plugins");
     if (change_connections(w, old, &err) != CONEY_OK)
         log_error("reload: %s; the connections stay as they are", err.text);
+    if (results_renew(w, old->config, &err) != CONEY_OK)
+        log_error("reload: %s; results go where they went", err.text);
+    control_reload(
+            w, old->config, is_same_broker(&old->config->broker, &s->config->broker));
     generation_unref(old);
     log_info("reloaded  concurrency=%u queues=%zu tasks=%zu", c->concurrency,
             s->config->queue_count, s->offered.count);
+}
+
+enum coney_rc reload_in_place(struct worker *w, struct coney_error *err)
+{
+    struct generation *g = w->generation;
+    const unsigned runners = g->config->worker.concurrency;
+    struct topology *old = g->topology;
+    struct topology *topology = NULL;
+    struct dispatcher *d = NULL;
+
+    if (w->phase >= WORKER_DRAINING)
+        return error_set(err, CONEY_EREFUSED, "this worker is being stopped");
+    if (w->reload || w->next_intake || w->intake_generation != g)
+        return error_set(err, CONEY_EREFUSED, "a reload is under way; try again");
+    enum coney_rc rc = topology_new(g->config, TOPOLOGY_TASKS, &topology, err);
+    if (rc != CONEY_OK)
+        return rc;
+    d = dispatcher_new(g->config, runners);
+    g->topology = topology;
+    if (!d || connect_replan(w, g) != CONEY_OK) {
+        g->topology = old;
+        topology_free(topology);
+        dispatcher_free(d);
+        return error_set_nomem(err);
+    }
+    topology_free(old);
+    refill(w, d);
+    pool_resize(w->pool, runners);
+    return CONEY_OK;
 }
 
 /* --- loading

@@ -69,6 +69,10 @@ static enum outcome_kind kind_said(enum record_kind kind)
         return OUTCOME_REJECT;
     case RECORD_IGNORE:
         return OUTCOME_IGNORE;
+    case RECORD_CRASHED:
+        return OUTCOME_CRASHED;
+    case RECORD_REQUEUE:
+        return OUTCOME_REQUEUE;
     case RECORD_UNKNOWN:
         return OUTCOME_UNKNOWN;
     }
@@ -82,8 +86,15 @@ void verdict_said(const struct record_outcome *said, struct outcome *o)
             .value = said->value,
             .error_type = said->error_type,
             .error_text = said->error_text,
+            .error_module = said->error_module,
+            .error_args = said->error_args,
             .traceback = said->traceback,
+            .children = said->children,
+            .no_result = said->no_result,
+            .publish = said->publish,
+            .again = said->again,
             .delay_ms = said->delay_ms,
+            .max_retries = said->max_retries,
             .signal = said->signal,
             .exit_status = said->exit_status,
             .max_rss_kib = said->max_rss_kib,
@@ -96,6 +107,7 @@ void verdict_said(const struct record_outcome *said, struct outcome *o)
 /* The names under which Celery's clients know these two (billiard.exceptions). */
 static const char crashed_type[] = "WorkerLostError";
 static const char timed_out_type[] = "TimeLimitExceeded";
+static const char module[] = "billiard.exceptions";
 
 void verdict_death(const struct death *d, const struct remains *j,
         char space[VERDICT_TEXT_SIZE], struct outcome *o)
@@ -103,6 +115,7 @@ void verdict_death(const struct death *d, const struct remains *j,
     *o = (struct outcome){
             .kind = OUTCOME_STOPPED,
             .delay_ms = -1,
+            .max_retries = -1,
             .signal = verdict_signal(d),
             .exit_status = verdict_exit_status(d),
             .max_rss_kib = d->max_rss_kib,
@@ -117,12 +130,14 @@ void verdict_death(const struct death *d, const struct remains *j,
     if (j->overran) {
         o->kind = OUTCOME_TIMED_OUT;
         o->error_type = timed_out_type;
+        o->error_module = module;
         snprintf(space, VERDICT_TEXT_SIZE, "killed after %.1f s; its limit is %.1f s",
                 (double)o->duration_ms / 1000, (double)j->hard_ms / 1000);
         o->error_text = space;
     } else if (d->killed != RUNNER_KILL_ASKED) {
         o->kind = OUTCOME_CRASHED;
         o->error_type = crashed_type;
+        o->error_module = module;
         verdict_describe(d, space);
         o->error_text = space;
     }

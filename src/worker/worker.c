@@ -3,8 +3,8 @@
  * worker.c - the life of the master: start, run, drain, stop.
  *
  * It puts the parts together and listens to signals; everything that happens to a job is
- * in jobs.c and settle.c. The master runs no task code and waits for nothing but its
- * loop.
+ * in jobs.c, conclude.c and settle.c. The master runs no task code and waits for nothing
+ * but its loop.
  */
 #include "worker/worker.h"
 
@@ -34,7 +34,7 @@ enum {
 
 static void on_outcome(void *ctx, void *job, const struct outcome *o)
 {
-    settle_outcome(ctx, job, o);
+    conclude_outcome(ctx, job, o);
 }
 
 static void on_free(void *ctx)
@@ -82,6 +82,8 @@ static void on_pool_closed(void *ctx)
 
     w->pool = NULL;
     connect_free(w);
+    control_free(w);
+    results_free(w);
     close_handle((uv_handle_t *)&w->timer, NULL);
     close_handle((uv_handle_t *)&w->drain_timer, NULL);
     close_handle((uv_handle_t *)&w->wake, NULL);
@@ -110,6 +112,7 @@ static void begin_stopping(struct worker *w)
     w->phase = WORKER_STOPPING;
     connect_retire_outlet(w, w->outlet, NULL);
     w->outlet = NULL;
+    control_stop(w);
     uv_timer_start(&w->drain_timer, on_close_timeout, CLOSE_TIMEOUT_MS, 0);
 }
 
@@ -182,8 +185,14 @@ static void advance_shutdown(struct worker *w)
         if (w->job_count == 0 && !w->reload)
             begin_stopping(w);
     }
-    if (w->phase == WORKER_STOPPING && connect_is_closed(w))
+    if (w->phase == WORKER_STOPPING && connect_is_closed(w) && control_is_closed(w))
         close_pool(w);
+}
+
+void worker_shutdown(struct worker *w)
+{
+    if (w->phase < WORKER_DRAINING)
+        begin_draining(w);
 }
 
 static void on_signal(uv_signal_t *handle, int number)
@@ -215,6 +224,7 @@ static void on_turn(uv_check_t *check)
     struct worker *w = check->data;
 
     connect_sweep(w);
+    control_sweep(w);
     if (w->phase < WORKER_DRAINING)
         jobs_dispatch(w);
     else
@@ -343,10 +353,12 @@ static enum coney_rc start_parts(struct worker *w, struct coney_error *err)
     if (rc == CONEY_OK)
         rc = connect_outlet(w, w->generation, &w->outlet, err);
     if (rc == CONEY_OK)
+        rc = results_open(w, err);
+    if (rc == CONEY_OK)
         rc = connect_intake(w, w->generation, &w->intake, err);
     if (rc == CONEY_OK)
         w->intake_generation = generation_ref(w->generation);
-    return rc;
+    return rc == CONEY_OK ? control_start(w, err) : rc;
 }
 
 /* What a stop in the middle has left; after a drain there is nothing. */
@@ -357,17 +369,18 @@ static void free_jobs(struct worker *w)
         TAILQ_REMOVE(&w->jobs, j, entry);
         orphans_remove(w->orphans, j);
         heap_remove(&w->timers, &j->timer);
-        j->successor.state = OUTGOING_IDLE;
-        j->result.state = OUTGOING_IDLE;
+        steps_forget(j);
         job_free(j);
     }
 }
 
 static void worker_fini(struct worker *w)
 {
+    results_free(w);
     free_jobs(w);
     if (w->pool)
         connect_free(w); /* else on_pool_closed() did */
+    control_free(w);
     uv_walk(&w->loop, close_handle, NULL);
     uv_run(&w->loop, UV_RUN_DEFAULT);
     uv_loop_close(&w->loop);
@@ -414,6 +427,7 @@ int worker_run(const struct worker_options *options)
     if (!w)
         return EX_OSERR;
     TAILQ_INIT(&w->jobs);
+    TAILQ_INIT(&w->notes);
     w->config_path = options->config_path;
     w->runner_path = find_runner(options->runner_path);
     (void)signal(SIGPIPE, SIG_IGN);

@@ -23,6 +23,7 @@ from amqp.basic_message import Message as AmqpMessage
 from celery import Celery
 from celery.app.task import Context
 from celery.worker.request import Request
+from celery.worker.strategy import proto1_to_proto2
 from kombu import compression, serialization
 from kombu.message import Message as KombuMessage
 
@@ -260,6 +261,30 @@ class WeReadCelerysTasks(Contract):
             {"properties": properties, "headers": headers, "body": data.hex()})
         return self.tool.ask(op="decode", message={
             "properties": properties, "headers": headers, "body": data.hex()})
+
+    def test_protocol_1_is_read(self):
+        """As sent by Celery with task_protocol = 1, and Celery's own reading of the same."""
+        theirs = app.amqp.as_task_v1("the-id", "proj.echo", (2, "x", 2**64), {"y": [float("nan")]},
+                                     countdown=3600, time_limit=60, soft_time_limit=50.5,
+                                     group_id="g", group_index=3, retries=2, reply_to="q",
+                                     callbacks=[echo.s(1)], now=NOW, timezone=UTC)
+        content_type, encoding, text = serialization.dumps(theirs.body, "json")
+        properties, headers, data = over_the_wire(
+            {"properties": dict(theirs.properties, content_type=content_type,
+                                content_encoding=encoding),
+             "headers": theirs.headers, "body": text.encode().hex()})
+        got = self.tool.ask(op="decode", message={
+            "properties": properties, "headers": headers, "body": data.hex()})
+        body, celerys, _, _ = proto1_to_proto2(kombus(
+            {"properties": properties, "headers": headers, "body": data.hex()}),
+            json.loads(text))
+        self.assertEqual(json.dumps(json.loads(got["body"]), sort_keys=True),
+                         json.dumps(body, sort_keys=True))
+        for name in ["id", "task", "group", "group_index", "retries"]:
+            self.assertEqual(got[name], celerys[name], name)
+        self.assertEqual((got["time_limit_ms"], got["soft_time_limit_ms"]), (60000, 50500))
+        self.assertEqual(got["eta_us"], micros(NOW + timedelta(hours=1)))
+        self.assertEqual((got["root_id"], got["reply_to"]), ("the-id", "q"))
 
     def test_options_are_read(self):
         got = self.decode((2, "x"), {"y": [1]}, countdown=3600, expires=7200, time_limit=60,

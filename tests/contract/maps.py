@@ -9,9 +9,9 @@ import re
 
 SOURCE = pathlib.Path(os.environ["CONEY_SOURCE_DIR"])
 # What pkg-config calls them, and what people do.
-LIBRARIES = {"librabbitmq": "rabbitmq-c", "openssl": "OpenSSL", "jansson": "jansson",
-             "libuv": "libuv", "yaml-0.1": "libyaml", "libsystemd": "libsystemd", "zlib": "zlib",
-             "uuid": "libuuid", "cmocka": "cmocka"}
+LIBRARIES = {"librabbitmq": "rabbitmq-c", "openssl": "OpenSSL", "hiredis": "hiredis",
+             "jansson": "jansson", "libuv": "libuv", "yaml-0.1": "libyaml",
+             "libsystemd": "libsystemd", "zlib": "zlib", "uuid": "libuuid", "cmocka": "cmocka"}
 
 
 def section(text, title):

@@ -9,7 +9,7 @@ coney=${CONEY:?}
 examples=${CONEY_SOURCE_DIR:?}/config
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
-unset CONEY_CONFIG CONEY_BROKER_PASSWORD XDG_CONFIG_HOME
+unset CONEY_CONFIG CONEY_BROKER_PASSWORD CONEY_RESULTS_PASSWORD XDG_CONFIG_HOME
 export HOME="$dir"
 
 fail()
@@ -81,7 +81,7 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 
 # Each example is right once the password is there; what is printed prints the same again.
-export CONEY_BROKER_PASSWORD=s3cret
+export CONEY_BROKER_PASSWORD=s3cret CONEY_RESULTS_PASSWORD=s3cret
 for example in "$examples"/*.yaml; do
     expect 0 check --config "$example" --print
     cp "$dir/out" "$dir/printed.yaml"

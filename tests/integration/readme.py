@@ -42,6 +42,7 @@ def stage(directory):
     """The source tree as the README has it, with what this build has made in it."""
     shutil.copytree(SOURCE / "scripts", directory / "scripts")
     (directory / "include").symlink_to(SOURCE / "include")
+    (directory / "config").symlink_to(SOURCE / "config")
     (directory / "build").mkdir()
     (directory / "build/quickstart").symlink_to(BUILD)
     # A library with sanitizers wants programs that have them, too.
@@ -107,7 +108,8 @@ def main():
         log = directory / "worker.log"
         if log.exists():
             print(log.read_text())
-        subprocess.run([directory / "scripts/broker", "remove", "first"], check=False)
+        for server in ("broker", "redis"):
+            subprocess.run([directory / "scripts" / server, "remove", "first"], check=False)
         shutil.rmtree(directory)
 
 

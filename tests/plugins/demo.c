@@ -92,6 +92,19 @@ static enum coney_outcome spin(struct coney_task *task, json_t *args, json_t *kw
     return CONEY_SUCCESS;
 }
 
+/* total([1, 2, 3]) */
+static enum coney_outcome total(struct coney_task *task, json_t *args, json_t *kwargs)
+{
+    json_t *list = json_array_get(args, 0);
+    json_int_t sum = 0;
+    UNUSED(kwargs);
+    if (!json_is_array(list))
+        return coney_reject(task, "TypeError", "demo.total wants a list");
+    for (size_t i = 0; i < json_array_size(list); i++)
+        sum += json_integer_value(json_array_get(list, i));
+    return coney_succeed(task, json_integer(sum));
+}
+
 static enum coney_outcome fail(struct coney_task *task, json_t *args, json_t *kwargs)
 {
     const char *type = "ValueError", *text = "asked to";
@@ -320,6 +333,7 @@ static const struct coney_task_def tasks[] = {
         {"demo.sleep", sleep_for, 5000, 10000, 7, "wait for so many milliseconds"},
         {"demo.block", blocks, 0, 0, 0, NULL},
         {"demo.spin", spin, 0, 0, CONEY_NO_RETRIES, NULL},
+        {"demo.total", total, 0, 0, 0, "the sum of a list"},
         {"demo.fail", fail, 0, 0, 0, NULL},
         {"demo.retry", retry, 0, 0, 0, NULL},
         {"demo.reject", reject, 0, 0, 0, NULL},

@@ -70,6 +70,41 @@ def broker(verb, *arguments):
                           stdout=subprocess.PIPE).stdout
 
 
+class Redis:
+    """A redis of this test's own, by scripts/redis: `url` and `tls_url` with the password in
+    them, `client` of the redis module. with-broker takes it away at the latest."""
+
+    def __enter__(self):
+        self.call("start")
+        self.env = dict(line.split("=", 1) for line in self.call("env").splitlines())
+        self.url = self.env["CONEY_REDIS_AUTH_URL"]
+        self.tls_url = self.env["CONEY_REDIS_TLS_AUTH_URL"]
+        import redis  # pylint: disable=import-outside-toplevel
+        self.client = redis.Redis.from_url(self.url, decode_responses=True)
+        return self
+
+    def __exit__(self, kind, value, trace):
+        self.call("remove")
+
+    def call(self, verb, *arguments):
+        command = [ENV["CONEY_SOURCE_DIR"] + "/scripts/redis", verb, ENV["CONEY_BROKER_NAME"]]
+        return subprocess.run([*command, *arguments], check=True, text=True,
+                              stdout=subprocess.PIPE).stdout
+
+    def signal(self, number):
+        """To the server, as it runs now."""
+        env = dict(line.split("=", 1) for line in self.call("env").splitlines())
+        os.kill(int(env["CONEY_REDIS_PID"]), number)
+
+    def section(self, tls=False, **more):
+        """A results section that leads here, with the password in a file."""
+        results = {"url": self.env["CONEY_REDIS_TLS_URL" if tls else "CONEY_REDIS_URL"],
+                   "password_file": self.env["CONEY_REDIS_PASSWORD_FILE"], **more}
+        if tls:
+            results["tls"] = {"ca": self.env["CONEY_REDIS_CA"]}
+        return results
+
+
 def celery_ssl():
     """For Celery's broker_use_ssl, with CONEY_BROKER_AUTH_URL as broker."""
     return {"ca_certs": ENV["CONEY_CA"], "cert_reqs": ssl.CERT_REQUIRED}
@@ -188,11 +223,13 @@ class Worker(Coney):
 
 
 def queue_counts():
-    """{queue: (ready, unacked)} as the broker itself knows it; the API's figures are late."""
+    """{queue: (ready, unacked)} as the broker itself knows it; the API's figures are late. The
+    stream of revocations, which only ever grows, is not among them."""
     rows = broker("ctl", "--quiet", "list_queues", "name", "messages_ready",
                   "messages_unacknowledged")
     fields = [row.split("\t") for row in rows.splitlines()]
-    return {f[0]: (int(f[1]), int(f[2])) for f in fields if len(f) == 3 and f[1].isdigit()}
+    return {f[0]: (int(f[1]), int(f[2])) for f in fields
+            if len(f) == 3 and f[1].isdigit() and not f[0].endswith(".revoked")}
 
 
 def busy_queues(ignore=("coney.dead",)):

@@ -321,6 +321,7 @@ static void run_job(struct script *s)
     struct coney_error err;
     s->outcome = (struct record_outcome){.kind = RECORD_SUCCESS,
             .delay_ms = RECORD_NONE,
+            .max_retries = RECORD_NONE,
             .started_us = 1,
             .rss_kib = 1024,
             .max_rss_kib = 2048,

@@ -344,7 +344,7 @@ static json_t *do_decode(json_t *q)
     struct task_request *r;
     struct coney_error err;
 
-    enum coney_rc rc = task_decode(&e, &limits, &r, &err);
+    enum coney_rc rc = task_receive(&e, &limits, &r, &err);
     json_t *out = rc == CONEY_OK ? request_to_json(r) : refusal(&err);
     task_request_free(r);
     envelope_fini(&e);

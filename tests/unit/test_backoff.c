@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_backoff.c - waits double, stay below the cap, and differ between clients. */
-#include "amqp/backoff.h"
+#include "net/backoff.h"
 #include "test.h"
 
 static void waits_double_up_to_the_cap_and_spread_over_their_upper_half(void **state)

@@ -83,6 +83,7 @@ static struct record_outcome success(struct bytes value)
     return (struct record_outcome){.kind = RECORD_SUCCESS,
             .value = value,
             .delay_ms = RECORD_NONE,
+            .max_retries = RECORD_NONE,
             .rss_kib = RECORD_NONE,
             .max_rss_kib = RECORD_NONE,
             .exit_status = -1};

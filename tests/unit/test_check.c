@@ -91,9 +91,9 @@ static void numbers_stay_within_their_bounds(void **state)
 static void truth_is_true_or_false(void **state)
 {
     (void)state;
-    assert_mistake("worker: {results: yes}", "allowed is true or false");
-    assert_mistake("worker: {results: 1}", "allowed is true or false");
-    assert_mistake("worker: {results: True}", "allowed is true or false");
+    assert_mistake("results: {extended: yes}", "allowed is true or false");
+    assert_mistake("results: {extended: 1}", "allowed is true or false");
+    assert_mistake("results: {extended: True}", "allowed is true or false");
 }
 
 static void none_is_only_for_keys_that_can_do_without(void **state)

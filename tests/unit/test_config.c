@@ -39,7 +39,10 @@ static void an_empty_text_gives_every_default(void **state)
     assert_int_equal(c->worker.unknown_task_ttl_ms, 600000);
     assert_int_equal(c->worker.body_max, 16 * 1024 * 1024);
     assert_int_equal(c->worker.log_level, LOG_LEVEL_INFO);
-    assert_true(c->worker.results);
+    assert_string_equal(c->results.url, "rpc://");
+    assert_int_equal(c->results.expires_ms, 24 * 3600 * 1000);
+    assert_int_equal(c->results.retry_for_ms, 30 * 1000);
+    assert_int_equal(c->results.when_down, DOWN_ACK);
     assert_string_equal(c->beat.name, "main");
     assert_string_equal(c->beat.timezone, "UTC");
     assert_int_equal(c->entry_count, 0);
@@ -150,22 +153,25 @@ static void every_key_of_broker_is_stored(void **state)
 static void every_key_of_worker_and_beat_is_stored(void **state)
 {
     (void)state;
-    struct config *c = config_of("worker:\n"
-                                 "  concurrency: 12\n"
-                                 "  priority: strict\n"
-                                 "  instance: blue\n"
-                                 "  plugins: [/a.so, /b.so]\n"
-                                 "  held_max: 7\n"
-                                 "  prefetch: 9\n"
-                                 "  drain_timeout: 0s\n"
-                                 "  orphan_ttl: 1m\n"
-                                 "  orphans_max: 5\n"
-                                 "  poison_limit: 3\n"
-                                 "  unknown_task_ttl: 2m\n"
-                                 "  body_max: 64K\n"
-                                 "  log_level: debug\n"
-                                 "  results: false\n"
-                                 "beat: {name: night, timezone: Africa/Accra}\n");
+    struct config *c =
+            config_of("worker:\n"
+                      "  concurrency: 12\n"
+                      "  priority: strict\n"
+                      "  instance: blue\n"
+                      "  plugins: [/a.so, /b.so]\n"
+                      "  held_max: 7\n"
+                      "  prefetch: 9\n"
+                      "  drain_timeout: 0s\n"
+                      "  orphan_ttl: 1m\n"
+                      "  orphans_max: 5\n"
+                      "  poison_limit: 3\n"
+                      "  unknown_task_ttl: 2m\n"
+                      "  body_max: 64K\n"
+                      "  log_level: debug\n"
+                      "results: {url: \"redis://h/1\", prefix: p, expires: "
+                      "none, extended: true,\n"
+                      "  track_started: true, when_down: hold, retry_for: 2s}\n"
+                      "beat: {name: night, timezone: Africa/Accra}\n");
     const struct worker_config *w = &c->worker;
     assert_int_equal(w->concurrency, 12);
     assert_int_equal(w->priority, PRIORITY_STRICT);
@@ -181,7 +187,13 @@ static void every_key_of_worker_and_beat_is_stored(void **state)
     assert_int_equal(w->unknown_task_ttl_ms, 120000);
     assert_int_equal(w->body_max, 65536);
     assert_int_equal(w->log_level, LOG_LEVEL_DEBUG);
-    assert_false(w->results);
+    assert_string_equal(c->results.url, "redis://h/1");
+    assert_string_equal(c->results.prefix, "p");
+    assert_int_equal(c->results.expires_ms, CONFIG_NONE);
+    assert_true(c->results.extended);
+    assert_true(c->results.track_started);
+    assert_int_equal(c->results.when_down, DOWN_HOLD);
+    assert_int_equal(c->results.retry_for_ms, 2000);
     assert_string_equal(c->beat.name, "night");
     assert_string_equal(c->beat.timezone, "Africa/Accra");
     config_free(c);

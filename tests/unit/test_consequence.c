@@ -11,8 +11,11 @@ static struct consequence decide(
 {
     struct rng rng;
     rng_seed(&rng, 1);
-    const struct outcome o = {
-            .kind = kind, .error_type = "SmsError", .error_text = "503", .delay_ms = -1};
+    const struct outcome o = {.kind = kind,
+            .error_type = "SmsError",
+            .error_text = "503",
+            .delay_ms = -1,
+            .max_retries = -1};
     return consequence_of(&o, policy, retries, &rng);
 }
 
@@ -66,10 +69,26 @@ static void a_task_may_choose_its_delay(void **state)
     (void)state;
     struct rng rng;
     rng_seed(&rng, 1);
-    struct outcome o = {.kind = OUTCOME_RETRY, .error_type = "X", .delay_ms = 77};
+    struct outcome o = {
+            .kind = OUTCOME_RETRY, .error_type = "X", .delay_ms = 77, .max_retries = -1};
     assert_int_equal(consequence_of(&o, &three, 0, &rng).delay_ms, 77);
     o.kind = OUTCOME_FAIL;
     assert_int_equal(consequence_of(&o, &three, 0, &rng).delay_ms, 1000);
+}
+
+static void a_task_may_know_its_limit_better_than_the_policy(void **state)
+{
+    (void)state;
+    struct rng rng;
+    rng_seed(&rng, 1);
+    struct outcome o = {
+            .kind = OUTCOME_RETRY, .error_type = "X", .delay_ms = 77, .max_retries = 5};
+    assert_int_equal(consequence_of(&o, &three, 4, &rng).kind, CONSEQUENCE_RETRY);
+    assert_int_equal(consequence_of(&o, &three, 5, &rng).reason, DEAD_MAX_RETRIES);
+    o.kind = OUTCOME_FAIL;
+    o.max_retries = 0;
+    assert_int_equal(consequence_of(&o, &three, 0, &rng).kind, CONSEQUENCE_DEAD);
+    assert_int_equal(consequence_of(&o, &three, 0, &rng).reason, DEAD_FAILED);
 }
 
 static void the_others_are_what_they_say(void **state)
@@ -79,6 +98,7 @@ static void the_others_are_what_they_say(void **state)
     assert_int_equal(decide(OUTCOME_IGNORE, &three, 9).kind, CONSEQUENCE_IGNORED);
     assert_int_equal(decide(OUTCOME_REJECT, &three, 0).reason, DEAD_REJECTED);
     assert_int_equal(decide(OUTCOME_STOPPED, &three, 0).kind, CONSEQUENCE_RETURN);
+    assert_int_equal(decide(OUTCOME_REQUEUE, &three, 3).kind, CONSEQUENCE_PUT_BACK);
     assert_int_equal(decide(OUTCOME_UNKNOWN, &three, 0).kind, CONSEQUENCE_UNKNOWN);
 }
 
@@ -90,6 +110,7 @@ int main(void)
             cmocka_unit_test(a_crash_and_a_timeout_keep_their_reason_to_the_end),
             cmocka_unit_test(a_type_that_is_not_to_be_retried_is_dead_at_once),
             cmocka_unit_test(a_task_may_choose_its_delay),
+            cmocka_unit_test(a_task_may_know_its_limit_better_than_the_policy),
             cmocka_unit_test(the_others_are_what_they_say),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -343,6 +343,29 @@ static void patterns_are_listed_as_written(void **state)
     config_free(c);
 }
 
+static void the_most_specific_handler_wins(void **state)
+{
+    (void)state;
+    struct config *c =
+            config_of("tasks:\n"
+                      "  \"*\": {server: [/all]}\n"
+                      "  core.*: {server: [/core, -A, core], directory: /srv}\n"
+                      "  core.report: {command: [/report]}\n"
+                      "  core.native: {server: none}\n"
+                      "  core.report.x*: {server: [/x]}\n");
+    const struct policy *p = config_policy(c, "core.add");
+    assert_int_equal(p->handler, HANDLER_SERVER);
+    assert_true(p->known);
+    assert_texts(&p->command.server, "/core -A core");
+    assert_string_equal(p->command.directory, "/srv");
+    assert_int_equal(p->command.start_ms, 60000);
+    assert_int_equal(config_policy(c, "core.report")->handler, HANDLER_COMMAND);
+    assert_int_equal(config_policy(c, "core.native")->handler, HANDLER_NATIVE);
+    assert_texts(&config_policy(c, "core.report.xy")->command.server, "/x");
+    assert_true(config_policy(c, "whatever")->known);
+    config_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -361,6 +384,7 @@ int main(void)
             cmocka_unit_test(globs_match_as_fnmatch_does),
             cmocka_unit_test(a_glob_is_not_slow_on_purpose),
             cmocka_unit_test(retries_cover_what_is_on_and_not_what_is_not_on),
+            cmocka_unit_test(the_most_specific_handler_wins),
             cmocka_unit_test(patterns_are_listed_as_written),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

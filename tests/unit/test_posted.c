@@ -52,6 +52,7 @@ static void post(
             .soft_ms = soft_ms,
             .hard_ms = hard_ms,
             .body = {"[]", 2},
+            .context = {"{}", 2},
             .job = job};
     struct posting p = {.assignment = &a,
             .kill_after_soft_ms = d->kill_after_soft_ms,
@@ -209,6 +210,29 @@ static void commands_arrive_as_configured(void **state)
     close_desk(&d);
 }
 
+static void servers_arrive_with_the_context(void **state)
+{
+    (void)state;
+    struct desk d;
+    struct coney_error err;
+    struct record_job job;
+    struct board_ticket ticket;
+    char program[] = "/bin/bridge", option[] = "-A", command[] = "/bin/false";
+    char *argv[] = {program, option}, *other[] = {command};
+    open_desk(&d);
+    d.policy.handler = HANDLER_SERVER;
+    d.policy.command = (struct command_policy){
+            .argv = {other, 1}, .server = {argv, 2}, .start_ms = 4711};
+    post(&d, 300, 500, clock_mono_ms(), &d);
+    assert_int_equal(runner_board_claim(d.runner, &job, &ticket, &err), CONEY_OK);
+    assert_int_equal(job.handler, RECORD_SERVER);
+    assert_int_equal(job.command.argv.count, 2);
+    assert_string_equal(job.command.argv.items[0], "/bin/bridge");
+    assert_int_equal(job.command.start_ms, 4711);
+    assert_string_equal(job.context.data, "{}");
+    close_desk(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -219,6 +243,7 @@ int main(void)
             cmocka_unit_test(a_job_that_nobody_begins_is_noticed),
             cmocka_unit_test(a_job_behind_a_running_one_may_wait),
             cmocka_unit_test(commands_arrive_as_configured),
+            cmocka_unit_test(servers_arrive_with_the_context),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

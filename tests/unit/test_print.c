@@ -174,6 +174,7 @@ static void every_example_loads_but_for_the_files_it_names(void **state)
     assert_true(found.gl_pathc >= 2);
 
     setenv("CONEY_BROKER_PASSWORD", "instead of the file", 1);
+    setenv("CONEY_RESULTS_PASSWORD", "instead of the file", 1);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         struct config *c = NULL;
         struct mistakes mistakes = {0};
@@ -186,6 +187,7 @@ static void every_example_loads_but_for_the_files_it_names(void **state)
         free(text);
         config_free(c);
     }
+    unsetenv("CONEY_RESULTS_PASSWORD");
     unsetenv("CONEY_BROKER_PASSWORD");
     globfree(&found);
 }
@@ -215,10 +217,12 @@ static void the_annotated_example_has_every_key(void **state)
     assert_non_null(source);
     snprintf(path, sizeof(path), "%s/config/coney-full.yaml", source);
     setenv("CONEY_BROKER_PASSWORD", "instead of the file", 1);
+    setenv("CONEY_RESULTS_PASSWORD", "instead of the file", 1);
     struct config *c = NULL;
     struct mistakes mistakes = {0};
     assert_int_equal(config_load(path, &c, &mistakes, NULL), CONEY_OK);
     unsetenv("CONEY_BROKER_PASSWORD");
+    unsetenv("CONEY_RESULTS_PASSWORD");
 
     size_t count;
     const struct key *table = key_table(&count);
@@ -232,10 +236,13 @@ static void secrets_are_neither_printed_nor_explained(void **state)
 {
     (void)state;
     setenv("CONEY_BROKER_PASSWORD", "s3cret", 1);
+    setenv("CONEY_RESULTS_PASSWORD", "s3cret", 1);
     struct config *c = config_of(
             "broker: {urls: [\"amqp://me:s3cret@h/\"]}\n"
+            "results: {url: \"redis://:s3cret@h/\"}\n"
             "tasks: {x: {command: [/x], environment: {DB_PASSWORD: s3cret, A: b}}}\n");
     unsetenv("CONEY_BROKER_PASSWORD");
+    unsetenv("CONEY_RESULTS_PASSWORD");
     char *printed = print_of(c);
     char *explained = explanation_of(c, "x");
 
@@ -243,6 +250,8 @@ static void secrets_are_neither_printed_nor_explained(void **state)
     assert_null(strstr(explained, "s3cret"));
     assert_non_null(strstr(printed, "amqp://me:***@h/"));
     assert_non_null(strstr(printed, "A: b"));
+    assert_non_null(strstr(printed, "redis://:***@h/"));
+    assert_string_equal(c->results.password, "s3cret");
     assert_string_equal(c->broker.urls.items[0], "amqp://me:s3cret@h/");
     assert_string_equal(c->broker.password, "s3cret");
     assert_string_equal(

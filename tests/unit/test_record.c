@@ -41,8 +41,15 @@ static struct record_outcome full_outcome(void)
             .value = {"5", 1},
             .error_type = "SmsError",
             .error_text = "gateway said 503",
+            .error_module = "shop.errors",
+            .error_args = {"[503]", 5},
             .traceback = "line 1",
+            .children = {"[]", 2},
+            .no_result = true,
+            .publish = {"[{}]", 4},
+            .again = {"[[2], {}]", 9},
             .delay_ms = 1500,
+            .max_retries = 7,
             .started_us = 1732110242123456,
             .duration_ms = 12,
             .rss_kib = 4096,
@@ -100,6 +107,30 @@ static void a_command_job_comes_back_whole(void **state)
     buffer_fini(&b);
 }
 
+static void a_server_job_brings_its_context_along(void **state)
+{
+    (void)state;
+    struct record_job job = full_job(), back;
+    struct buffer b;
+    struct arena *arena = arena_new(0);
+    job.handler = RECORD_SERVER;
+    job.command.start_ms = 60000;
+    job.context = (struct bytes){"{\"eta\": null}", 13};
+    encode_job(&job, &b);
+    assert_int_equal(record_job_decode(bytes_of(&b), arena, &back, NULL), CONEY_OK);
+    assert_int_equal(back.handler, RECORD_SERVER);
+    assert_string_equal(back.command.argv.items[0], "/usr/bin/env");
+    assert_string_equal(back.command.directory, "/srv");
+    assert_int_equal(back.command.start_ms, 60000);
+    assert_string_equal(back.context.data, "{\"eta\": null}");
+    assert_string_equal(back.body.data, "[[1],{},null]");
+    job.command.argv.count = 0;
+    buffer_clear(&b);
+    assert_int_equal(record_job_encode(&job, &b, NULL), CONEY_EINVAL);
+    arena_free(arena);
+    buffer_fini(&b);
+}
+
 static void an_outcome_comes_back_whole(void **state)
 {
     (void)state;
@@ -112,8 +143,15 @@ static void an_outcome_comes_back_whole(void **state)
     assert_string_equal(back.value.data, "5");
     assert_string_equal(back.error_type, "SmsError");
     assert_string_equal(back.error_text, "gateway said 503");
+    assert_string_equal(back.error_module, "shop.errors");
+    assert_string_equal(back.error_args.data, "[503]");
     assert_string_equal(back.traceback, "line 1");
+    assert_string_equal(back.children.data, "[]");
+    assert_true(back.no_result);
+    assert_string_equal(back.publish.data, "[{}]");
+    assert_string_equal(back.again.data, "[[2], {}]");
     assert_int_equal(back.delay_ms, 1500);
+    assert_int_equal(back.max_retries, 7);
     assert_int_equal(back.started_us, 1732110242123456);
     assert_int_equal(back.duration_ms, 12);
     assert_int_equal(back.rss_kib, 4096);
@@ -280,6 +318,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(a_command_job_comes_back_whole),
+            cmocka_unit_test(a_server_job_brings_its_context_along),
             cmocka_unit_test(an_outcome_comes_back_whole),
             cmocka_unit_test(a_long_log_line_is_cut),
             cmocka_unit_test(what_must_be_there_is_asked_for_before_it_is_sent),

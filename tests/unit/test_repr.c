@@ -76,11 +76,22 @@ static void many_arguments_are_cut_too(void **state)
     arena_free(a);
 }
 
+static void one_value_as_well(void **state)
+{
+    (void)state;
+    struct arena *a = arena_new(0);
+    json_t *v = json_pack("[s,i]", "x", 2);
+    assert_string_equal(repr_value(v, a), "['x', 2]");
+    json_decref(v);
+    arena_free(a);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(arguments_look_like_pythons),
             cmocka_unit_test(keyword_arguments_too),
+            cmocka_unit_test(one_value_as_well),
             cmocka_unit_test(a_long_text_is_cut_at_a_character),
             cmocka_unit_test(many_arguments_are_cut_too),
     };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* test_resolve.c - lookups that finish, that fail, and that nobody waits for any more. */
-#include "amqp/resolve.h"
+#include "net/resolve.h"
 #include "test.h"
 
 #include <arpa/inet.h>

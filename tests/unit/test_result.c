@@ -4,6 +4,7 @@
 #include "unit/messages.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 static struct envelope encoded(const struct result *r)
 {
@@ -243,9 +244,145 @@ static void both_ways_say_when_memory_is_short(void **state)
     free(large);
 }
 
+/* --- metas ------------------------------------------------------------------------- */
+
+static char *meta_of(const struct result *r)
+{
+    struct buffer b;
+    struct coney_error err;
+    buffer_init(&b, 100000);
+    if (result_write_meta(r, &b, &err) != CONEY_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(buffer_append(&b, "", 1), CONEY_OK);
+    char *text = strdup((char *)buffer_data(&b));
+    buffer_fini(&b);
+    return text;
+}
+
+static void assert_meta(const struct result *r, const char *expected)
+{
+    char *text = meta_of(r);
+    assert_string_equal(text, expected);
+    free(text);
+}
+
+/* As Celery 5.6 was seen to write them into redis. */
+static void a_meta_is_what_celery_stores(void **state)
+{
+    (void)state;
+    json_t *pid = json_pack("{s:i,s:s}", "pid", 7354, "hostname", "w56@vm");
+    json_t *two = json_integer(2);
+    json_t *children = json_loads("[[[\"a\", null], null]]", 0, NULL);
+    struct result r = {.task_id = "04cd",
+            .status = RESULT_STARTED,
+            .value = pid,
+            .group_id = "9848"};
+    assert_meta(&r, "{\"status\": \"STARTED\", \"result\": {\"pid\": 7354, \"hostname\": "
+                    "\"w56@vm\"}, \"traceback\": null, \"children\": [], \"date_done\": "
+                    "null, \"group_id\": \"9848\", \"task_id\": \"04cd\"}");
+
+    r = (struct result){.task_id = "04cd",
+            .status = RESULT_SUCCESS,
+            .value = two,
+            .children = children,
+            .done_us = 1795176555322689,
+            .group_id = "9848",
+            .parent_id = "p-1"};
+    assert_meta(&r, "{\"status\": \"SUCCESS\", \"result\": 2, \"traceback\": null, "
+                    "\"children\": [[[\"a\", null], null]], \"date_done\": "
+                    "\"2026-11-20T12:09:15.322689+00:00\", \"group_id\": \"9848\", "
+                    "\"parent_id\": \"p-1\", \"task_id\": \"04cd\"}");
+    json_decref(pid);
+    json_decref(two);
+    json_decref(children);
+}
+
+static void a_meta_tells_the_request_when_it_is_to(void **state)
+{
+    (void)state;
+    json_t *five = json_integer(5);
+    struct field word = {.type = FIELD_STRING, .value.text = {"v", 1}};
+    struct field stamps[] = {{.key = {"k", 1}, .type = FIELD_ARRAY},
+            {.key = {"status", 6}, .type = FIELD_STRING, .value.text = {"no", 2}}};
+    stamps[0].value.table = (struct table){.fields = &word, .count = 1};
+    const struct field all = {
+            .type = FIELD_TABLE, .value.table = {.fields = stamps, .count = 2}};
+    struct result_request q = {.name = "proj.add",
+            .args = {"[1, NaN]", 8},
+            .kwargs = {"{\"a\": 1}", 8},
+            .worker = "w@h",
+            .queue = "celery",
+            .stamps = &all};
+    const struct result r = {
+            .task_id = "t-int", .status = RESULT_SUCCESS, .value = five, .request = &q};
+    /* As they are spelled, and no stamp takes the place of what the meta itself says. */
+    assert_meta(&r, "{\"status\": \"SUCCESS\", \"result\": 5, \"traceback\": null, "
+                    "\"children\": [], \"date_done\": null, \"name\": \"proj.add\", "
+                    "\"args\": [1, NaN], \"kwargs\": {\"a\": 1}, \"worker\": \"w@h\", "
+                    "\"retries\": 0, \"queue\": \"celery\", \"stamped_headers\": [\"k\", "
+                    "\"status\"], \"k\": [\"v\"], \"task_id\": \"t-int\"}");
+    q.stamps = NULL;
+    q.args = q.kwargs = (struct bytes){NULL, 0};
+    assert_meta(&r,
+            "{\"status\": \"SUCCESS\", \"result\": 5, \"traceback\": null, "
+            "\"children\": [], \"date_done\": null, \"name\": \"proj.add\", "
+            "\"args\": null, \"kwargs\": null, \"worker\": \"w@h\", \"retries\": 0, "
+            "\"queue\": \"celery\", \"task_id\": \"t-int\"}");
+    json_decref(five);
+}
+
+static void a_meta_is_read_back(void **state)
+{
+    (void)state;
+    const struct result r = {.task_id = "t",
+            .status = RESULT_FAILURE,
+            .exc_type = "ValueError",
+            .exc_text = "boom",
+            .traceback = "there"};
+    struct result_message m;
+    char *text = meta_of(&r);
+    struct bytes bytes = {text, strlen(text)};
+    assert_int_equal(result_read_meta(bytes, &m, NULL), CONEY_OK);
+    assert_string_equal(m.task_id, "t");
+    assert_string_equal(m.status, "FAILURE");
+    assert_string_equal(m.traceback, "there");
+    assert_true(json_is_null(json_object_get(m.root, "date_done")));
+    result_message_fini(&m);
+    bytes.len /= 2;
+    assert_int_equal(result_read_meta(bytes, &m, NULL), CONEY_ESYNTAX);
+    free(text);
+}
+
+static void a_meta_survives_every_failed_allocation(void **state)
+{
+    (void)state;
+    struct field stamp = {.key = {"k", 1}, .type = FIELD_BOOL};
+    const struct field all = {
+            .type = FIELD_TABLE, .value.table = {.fields = &stamp, .count = 1}};
+    const struct result_request q = {.name = "n", .stamps = &all};
+    const struct result r = {
+            .task_id = "t", .status = RESULT_FAILURE, .exc_text = "x", .request = &q};
+    for (unsigned n = 1;; n++) {
+        struct buffer b;
+        buffer_init(&b, 100000);
+        test_fail_allocation(n);
+        enum coney_rc rc = result_write_meta(&r, &b, NULL);
+        bool has_failed = test_allocation_failed();
+        test_fail_allocation(0);
+        buffer_fini(&b);
+        assert_int_equal(rc, has_failed ? CONEY_ENOMEM : CONEY_OK);
+        if (!has_failed)
+            return;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+            cmocka_unit_test(a_meta_is_what_celery_stores),
+            cmocka_unit_test(a_meta_tells_the_request_when_it_is_to),
+            cmocka_unit_test(a_meta_is_read_back),
+            cmocka_unit_test(a_meta_survives_every_failed_allocation),
             cmocka_unit_test(each_status_has_the_body_celery_writes),
             cmocka_unit_test(properties_are_those_of_the_rpc_backend),
             cmocka_unit_test(text_that_is_not_utf8_is_repaired),

@@ -57,10 +57,31 @@ static void only_a_command_has_a_directory(void **state)
 {
     (void)state;
     assert_mistakes("tasks: {x: {directory: /x}}\n",
-            "1:13: directory: only for a command, and x has none\n");
+            "1:13: directory: only for a command or server, and x has none\n");
     config_free(config_of("tasks: {\"*\": {directory: /x}, a.*: {umask: 077}}"));
     config_free(config_of(
             "tasks: {\"*\": {command: [/x]}, x: {directory: /x, ok_exit: [1]}}"));
+}
+
+static void a_task_has_one_handler(void **state)
+{
+    (void)state;
+    assert_mistakes("tasks:\n  core.*:\n    command: [/x]\n    server: [/y]\n",
+            "4:5: server: core.* has a command already (test.yaml:3), and a task has one "
+            "handler\n");
+    config_free(config_of("tasks: {core.*: {command: none, server: [/y]}}"));
+    config_free(config_of("tasks: {core.*: {server: [/y]}, core.x: {command: [/x]}}"));
+}
+
+static void a_server_has_no_exit_codes(void **state)
+{
+    (void)state;
+    assert_mistakes("tasks: {x: {server: [/y], ok_exit: [1]}}",
+            "1:27: ok_exit: only for a command, and x has none\n");
+    assert_mistakes("tasks: {x: {command: [/y], start_timeout: 1s}}",
+            "1:28: start_timeout: only for a server, and x has none\n");
+    config_free(config_of("tasks: {x: {server: [/y], directory: /x, umask: 077, "
+                          "start_timeout: 5s, environment: {A: b}}}"));
 }
 
 static void runners_are_not_reserved_twice(void **state)
@@ -112,6 +133,13 @@ static void tls_files_make_sense_together(void **state)
     assert_mistake("broker: {urls: [\"amqps://h\"], auth: external}",
             "auth: external needs amqps:// URLs and a client certificate");
     assert_mistake("broker: {tls: {ca: /c}}", "no URL begins with amqps://");
+    assert_mistake("results: {url: \"redis://h\", tls: {ca: /c}}",
+            "the URL does not begin with rediss://");
+    assert_mistake("results: {url: \"rediss://h\", tls: {cert: /c}}",
+            "cert: a certificate needs its private key");
+    assert_mistake("results: {url: \"rediss://h\", tls: {key: /c}}",
+            "key: a private key needs its certificate");
+    assert_mistake("results: {password_file: /p}", "only for a redis[s]:// URL");
     config_free(config_of("broker: {urls: [\"amqp://h\", \"amqps://h\"], auth: external, "
                           "tls: {cert: /c, key: /k}}"));
 }
@@ -153,6 +181,8 @@ int main(void)
             cmocka_unit_test(the_first_wait_is_not_above_the_longest),
             cmocka_unit_test(an_exit_code_has_one_meaning),
             cmocka_unit_test(only_a_command_has_a_directory),
+            cmocka_unit_test(a_task_has_one_handler),
+            cmocka_unit_test(a_server_has_no_exit_codes),
             cmocka_unit_test(runners_are_not_reserved_twice),
             cmocka_unit_test(a_queue_is_described_once_and_as_what_it_can_be),
             cmocka_unit_test(names_of_our_own_objects_are_no_task_queues),

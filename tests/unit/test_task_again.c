@@ -89,6 +89,37 @@ static void retries_eta_and_parent_are_the_new_ones(void **state)
     envelope_fini(&second);
 }
 
+static void new_arguments_keep_their_spelling_and_what_follows_them(void **state)
+{
+    (void)state;
+    struct envelope e = captured_task();
+    struct task_again how = at_once;
+    how.arguments = bytes_of("[[9223372036854775808, NaN], {\"x\": [1]}]");
+    how.body = bytes_of("[[1], {}, {\"chain\": [{\"task\": \"next\"}]}]");
+    set_header(&e, "compression", "application/x-gzip");
+    struct envelope out = again(&e, &how);
+    assert_string_equal(out.body.data, "[[9223372036854775808, NaN], {\"x\": [1]}, "
+                                       "{\"chain\": [{\"task\": \"next\"}]}]");
+    assert_null(table_find(&out.headers, "compression"));
+    assert_string_equal(table_text(&out.headers, "kwargsrepr").data, "{'x': [1]}");
+    envelope_fini(&e);
+    envelope_fini(&out);
+}
+
+static void what_are_no_arguments_is_refused(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {
+            "[[1]]", "[{}, []]", "[[], {}, null]", "{}", "[[], {}", "7"};
+    struct envelope e = captured_task();
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct task_again how = at_once;
+        how.arguments = bytes_of(wrong[i]);
+        assert_refused(&e, &how, "new arguments");
+    }
+    envelope_fini(&e);
+}
+
 static void retries_that_were_null_become_a_number(void **state)
 {
     (void)state;
@@ -217,6 +248,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
             cmocka_unit_test(id_body_headers_and_types_stay),
             cmocka_unit_test(retries_eta_and_parent_are_the_new_ones),
+            cmocka_unit_test(new_arguments_keep_their_spelling_and_what_follows_them),
+            cmocka_unit_test(what_are_no_arguments_is_refused),
             cmocka_unit_test(retries_that_were_null_become_a_number),
             cmocka_unit_test(the_expires_header_stays_when_the_expiration_goes),
             cmocka_unit_test(the_brokers_headers_are_stripped),

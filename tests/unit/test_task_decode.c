@@ -154,7 +154,7 @@ static void a_bad_body_is_refused_and_the_reason_named(void **state)
         const char *word;
     } rows[] = {{"", "empty"}, {"[[],{}]", "array of three"}, {"[]", "array of three"},
             {"[[],{},{},{}]", "array of three"}, {"null", "array of three"},
-            {"{\"task\": \"t\", \"id\": \"i\", \"args\": []}", "protocol 1"},
+            {"{\"task\": \"t\", \"id\": \"i\", \"args\": []}", "array of three"},
             {"[null,{},{}]", "args"}, {"[{},{},{}]", "args"}, {"[\"\",{},{}]", "args"},
             {"[[],null,{}]", "kwargs"}, {"[[],[],{}]", "kwargs"}, {"[[],{},[]]", "embed"},
             {"[[],{},5]", "embed"}, {"[[],{},{\"callbacks\":{}}]", "callbacks"},
@@ -169,19 +169,6 @@ static void a_bad_body_is_refused_and_the_reason_named(void **state)
             fail_msg("%s: %s", rows[i].body, err.text);
         envelope_fini(&e);
     }
-}
-
-static void protocol_one_is_named(void **state)
-{
-    (void)state;
-    struct envelope e = captured_task();
-    struct coney_error err;
-    static const char body[] = " {\"task\": \"t\", \"id\": \"i\", \"args\": []}";
-    e.headers = (struct table){.fields = NULL};
-    set_body(&e, body, strlen(body));
-    assert_int_equal(refusal(&e, &err), CONEY_ESYNTAX);
-    assert_non_null(strstr(err.text, "protocol 1"));
-    envelope_fini(&e);
 }
 
 static void limits_are_the_callers(void **state)
@@ -293,7 +280,6 @@ int main(void)
                     numbers_c_cannot_hold_keep_their_spelling_and_the_body_its_text),
             cmocka_unit_test(unknown_tags_stay_plain_objects),
             cmocka_unit_test(a_bad_body_is_refused_and_the_reason_named),
-            cmocka_unit_test(protocol_one_is_named),
             cmocka_unit_test(limits_are_the_callers),
             cmocka_unit_test(values_are_limited_by_the_size_of_a_body),
             cmocka_unit_test(hostile_names_do_not_break_the_error),

@@ -120,6 +120,22 @@ static void the_password_of_a_url_is_masked_and_nothing_else(void **state)
     assert_masked("no url", "no url");
 }
 
+static void a_backend_is_rpc_or_redis(void **state)
+{
+    (void)state;
+    assert_allowed(text_check_backend, "rpc://");
+    assert_allowed(text_check_backend, "redis://h");
+    assert_allowed(text_check_backend, "redis://:p@h/0");
+    assert_allowed(text_check_backend, "rediss://u:p@[::1]:6380/15");
+    assert_refused(text_check_backend, "rpc", "it must be rpc://");
+    assert_refused(text_check_backend, "amqp://h", "begin with rediss://");
+    assert_refused(text_check_backend, "redis://:p@", "no host");
+    assert_refused(text_check_backend, "redis://h:0", "port");
+    assert_refused(text_check_backend, "redis://h/x", "a database");
+    assert_refused(text_check_backend, "redis://h/1/2", "a database");
+    assert_refused(text_check_backend, "redis://h/0?ssl_cert_reqs=none", "%3F");
+}
+
 static void everybodys_password_is_no_secret(void **state)
 {
     (void)state;
@@ -148,6 +164,7 @@ int main(void)
             cmocka_unit_test(urls_name_a_scheme_and_a_host),
             cmocka_unit_test(a_refused_url_is_not_repeated_for_it_may_hold_a_password),
             cmocka_unit_test(the_password_of_a_url_is_masked_and_nothing_else),
+            cmocka_unit_test(a_backend_is_rpc_or_redis),
             cmocka_unit_test(everybodys_password_is_no_secret),
             cmocka_unit_test(a_variable_is_secret_by_its_name),
     };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* test_tls.c - our client against a plain OpenSSL server, in memory: whom it trusts, what
  * it says when it does not, and bytes in pieces of any size. */
-#include "amqp/tls.h"
 #include "certificates.h"
+#include "net/tls.h"
 
 #include <openssl/ssl.h>
 #include <unistd.h>
@@ -285,7 +285,7 @@ static void a_refusal_of_our_certificate_is_told_as_such(void **state)
     dial(f);
     assert_int_equal(shake(f, 100000), CONEY_OK);
     assert_int_equal(tls_read(f->client_tls, &byte, 1, &got, &f->err), CONEY_EREFUSED);
-    assert_non_null(strstr(f->err.text, "the broker refuses our client certificate"));
+    assert_non_null(strstr(f->err.text, "the server refuses our client certificate"));
     hang_up(f);
 
     SSL_CTX_set_max_proto_version(f->server_ctx, TLS1_2_VERSION);

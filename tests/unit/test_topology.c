@@ -226,6 +226,73 @@ static void nothing_refers_to_what_comes_later(void **state)
     topology_free(t);
 }
 
+static void revocations_are_kept_for_a_week(void **state)
+{
+    (void)state;
+    int64_t size = 0;
+    struct topology *t = make(TOPOLOGY_REVOKED);
+    assert_int_equal(t->count, 1);
+    const struct declaration *q = find(t, DECLARE_QUEUE, "coney.revoked");
+    assert_int_equal(q->arguments.count, 3);
+    assert_text(q, "x-queue-type", "stream");
+    assert_text(q, "x-max-age", "7D");
+    assert_true(table_integer(&q->arguments, "x-stream-max-segment-size-bytes", &size));
+    assert_int_equal(size, 1024 * 1024);
+    topology_free(t);
+}
+
+static void celerys_levels_are_made_as_celery_makes_them(void **state)
+{
+    (void)state;
+    struct topology *t = make(TOPOLOGY_TASKS);
+    assert_null(find(t, DECLARE_QUEUE, "celery_delayed_0")); /* nobody asked */
+    topology_free(t);
+
+    config.queues[2].celery_delayed = text("orders.*");
+    t = make(TOPOLOGY_TASKS);
+    const struct declaration *x = find(t, DECLARE_EXCHANGE, "celery_delayed_delivery");
+    assert_string_equal(x->type, "topic");
+    assert_int_equal(x->arguments.count, 0);
+    for (unsigned level = 0; level < DELAY_LEVELS; level++) {
+        char name[AMQP_NAME_SIZE], below[AMQP_NAME_SIZE] = "celery_delayed_delivery";
+        name_of_celery_level(level, name);
+        if (level > 0)
+            name_of_celery_level(level - 1, below);
+        assert_int_equal(find(t, DECLARE_EXCHANGE, name)->arguments.count, 0);
+        const struct declaration *q = find(t, DECLARE_QUEUE, name);
+        assert_int_equal(q->arguments.count, 5);
+        assert_text(q, "x-queue-type", "quorum");
+        assert_text(q, "x-overflow", "reject-publish");
+        assert_text(q, "x-dead-letter-exchange", below);
+        assert_text(q, "x-dead-letter-strategy", "at-least-once");
+        assert_integer(q, "x-message-ttl", (INT64_C(1) << level) * 1000);
+        assert_non_null(find_binding(t, BIND_QUEUE, name, name));
+        assert_non_null(find_binding(t, BIND_EXCHANGE, below, name));
+    }
+    const struct declaration *b =
+            find_binding(t, BIND_QUEUE, "notifications", "celery_delayed_delivery");
+    assert_int_equal(strlen(b->key), 2 * 28 + strlen("orders.*"));
+    assert_string_equal(b->key + 2 * 27, "*.orders.*");
+    assert_null(find_binding(t, BIND_QUEUE, "coney.high", "celery_delayed_delivery"));
+    topology_free(t);
+    free(config.queues[2].celery_delayed);
+    config.queues[2].celery_delayed = NULL;
+}
+
+static void a_key_too_long_for_celerys_levels_is_refused(void **state)
+{
+    (void)state;
+    char key[201];
+    struct topology *t = NULL;
+    struct coney_error err;
+    memset(key, 'k', sizeof(key));
+    key[sizeof(key) - 1] = '\0';
+    config.queues[2].celery_delayed = key;
+    assert_int_equal(topology_new(&config, TOPOLOGY_TASKS, &t, &err), CONEY_EINVAL);
+    assert_non_null(strstr(err.text, "celery_delayed"));
+    config.queues[2].celery_delayed = NULL;
+}
+
 static void the_token_has_one_reader_and_no_limit(void **state)
 {
     (void)state;
@@ -343,6 +410,9 @@ int main(void)
             TOPOLOGY_TEST(a_level_looks_at_its_own_digit),
             TOPOLOGY_TEST(strays_and_dead_letters_have_a_last_stop),
             TOPOLOGY_TEST(nothing_refers_to_what_comes_later),
+            TOPOLOGY_TEST(revocations_are_kept_for_a_week),
+            TOPOLOGY_TEST(celerys_levels_are_made_as_celery_makes_them),
+            TOPOLOGY_TEST(a_key_too_long_for_celerys_levels_is_refused),
             TOPOLOGY_TEST(the_token_has_one_reader_and_no_limit),
             TOPOLOGY_TEST(a_locked_down_broker_is_asked_for_nothing_new),
             TOPOLOGY_TEST(without_quorum_queues_all_of_ours_are_classic),
