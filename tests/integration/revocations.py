@@ -199,11 +199,7 @@ def only_a_week_counts(scratch, config):
 
 
 def a_broker_without_streams_is_said(scratch):
-    path = scratch.config()
-    broker = json.loads(path.read_text().removeprefix("broker: "))
-    broker.update(queue_type="classic", prefix="plain")
-    path.write_text(f"broker: {json.dumps(broker)}\n" + worker_config())
-    with Worker(path) as worker:
+    with Worker(scratch.config(worker_config(), queue_type="classic", prefix="plain")) as worker:
         assert "revocations are only remembered" in worker.log()
         reply = revoke("x")
         assert len(reply) == 1

@@ -13,8 +13,10 @@ import json
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import tempfile
+import time
 
 import kombu
 
@@ -65,12 +67,15 @@ class Peer:
         return os.pread(self.log_file.fileno(), size, 0).decode(errors="replace")
 
     def stop(self, deadline_s=60):
-        """Its exit status."""
+        """Its exit status; if it hangs, its threads' stacks are in its log (SIGUSR1, Celery's
+        cry for help), and it is killed."""
         if self.process.poll() is None:
             self.process.terminate()
         try:
             return self.process.wait(deadline_s)
         except subprocess.TimeoutExpired:
+            self.process.send_signal(signal.SIGUSR1)
+            time.sleep(3)
             self.process.kill()
             return self.process.wait()
 
@@ -134,7 +139,7 @@ class PythonWorker(Peer):
         assert kind is not None or self.process.poll() is None, f"it died:\n{self.log()}"
         status = self.stop()
         troubles = self.troubles()
-        if troubles:
+        if troubles or status != 0:
             print(self.log())
         super().__exit__(kind, value, trace)
         assert kind is not None or (status == 0 and not troubles), (self.name, status, troubles)

@@ -124,13 +124,13 @@ class Scratch:
         else:
             print(f"files of the failed test: {self.path}")
 
-    def config(self, text="", urls=None):
+    def config(self, text="", urls=None, **more):
         """Write a config that reaches the private broker (by TLS unless `urls` says
-        otherwise), with `text` after it."""
+        otherwise; with `more` keys of `broker`), with `text` after it."""
         self.count += 1
         urls = urls or [ENV["CONEY_BROKER_URL"]]
         path = self.path / f"coney-{self.count}.yaml"
-        broker = {"urls": urls, "password_file": ENV["CONEY_BROKER_PASSWORD_FILE"]}
+        broker = {"urls": urls, "password_file": ENV["CONEY_BROKER_PASSWORD_FILE"], **more}
         if any(url.startswith("amqps") for url in urls):
             broker["tls"] = {"ca": ENV["CONEY_CA"]}
         path.write_text(f"broker: {json.dumps(broker)}\n{text}\n")
@@ -222,6 +222,12 @@ class Worker(Coney):
             raise
 
 
+def strangers(what="nodes"):
+    """The nodes or queues of others on this broker, which a test must bear with: see
+    celery_10_suite."""
+    return json.loads(ENV.get("CONEY_STRANGERS", "{}")).get(what, [])
+
+
 def queue_counts():
     """{queue: (ready, unacked)} as the broker itself knows it; the API's figures are late. The
     stream of revocations, which only ever grows, is not among them."""
@@ -234,6 +240,7 @@ def queue_counts():
 
 def busy_queues(ignore=("coney.dead",)):
     """Those that hold anything."""
+    ignore = {*ignore, *strangers("queues")}
     return {name: c for name, c in queue_counts().items() if c != (0, 0) and name not in ignore}
 
 
