@@ -51,19 +51,10 @@ def config(scratch, **schedule):
 class Beat(coneytest.Coney):
     """`coney beat`; entered when it stands by."""
 
+    READY = "standing by  beat="
+
     def __init__(self, path):
         super().__init__("beat", "--config", path)
-
-    def __enter__(self):
-        super().__enter__()
-        self.wait_log("standing by  beat=")
-        return self
-
-    def wait_log(self, text, count=1, deadline_s=30):
-        def is_there():
-            assert self.process.poll() is None or self.log().count(text) >= count, self.log()
-            return self.log().count(text) >= count
-        coneytest.wait_for(is_there, f"{text!r}, {count} times", deadline_s)
 
     def is_leading(self):
         log = self.log()

@@ -139,7 +139,9 @@ class Scratch:
 
 class Coney:
     """One process of the coney program. Leaving the `with` stops it and wants status 0. A
-    variable of `environment` that is None is taken out."""
+    variable of `environment` that is None is taken out. Entered when the log has READY."""
+
+    READY = None
 
     def __init__(self, *arguments, environment=None):
         self.arguments = [ENV["CONEY"], *map(str, arguments)]
@@ -151,6 +153,12 @@ class Coney:
         self.process = subprocess.Popen(self.arguments, env=self.environment,
                                         stdin=subprocess.DEVNULL, stdout=self.output,
                                         stderr=subprocess.STDOUT)
+        try:
+            if self.READY:
+                self.wait_log(self.READY)
+        except BaseException:  # no `with` would end it
+            self.kill()
+            raise
         return self
 
     def __exit__(self, kind, value, trace):
@@ -164,6 +172,17 @@ class Coney:
         """All that it has printed so far."""
         size = os.fstat(self.output.fileno()).st_size
         return os.pread(self.output.fileno(), size, 0).decode(errors="replace")
+
+    def wait_log(self, text, count=1, deadline_s=30):
+        """Wait until the log has `text` so often."""
+        def is_there():
+            assert self.process.poll() is None or self.log().count(text) >= count, self.log()
+            return self.log().count(text) >= count
+        try:
+            wait_for(is_there, f"{text!r} in the log, {count} times", deadline_s)
+        except AssertionError:
+            print(self.log()[-8000:])
+            raise
 
     def signal(self, number):
         self.process.send_signal(number)
@@ -202,24 +221,10 @@ def worker_config(plugins=("ledger",), **sections):
 class Worker(Coney):
     """`coney worker` on a config file; entered when it consumes."""
 
+    READY = "consuming  node="
+
     def __init__(self, config, environment=None):
         super().__init__("worker", "--config", config, environment=environment)
-
-    def __enter__(self):
-        super().__enter__()
-        self.wait_log("consuming  node=")
-        return self
-
-    def wait_log(self, text, count=1, deadline_s=30):
-        """Wait until the log has `text` so often."""
-        def is_there():
-            assert self.process.poll() is None or self.log().count(text) >= count, self.log()
-            return self.log().count(text) >= count
-        try:
-            wait_for(is_there, f"{text!r} in the log, {count} times", deadline_s)
-        except AssertionError:
-            print(self.log()[-8000:])
-            raise
 
 
 def strangers(what="nodes"):
