@@ -216,11 +216,20 @@ static json_t *freeze_chord(struct freezer *f, json_t *s, const struct place *pl
     return result;
 }
 
+static const char *id_of(const json_t *tuple)
+{
+    return json_string_value(json_array_get(json_array_get(tuple, 0), 0));
+}
+
+/* A chain goes by the name of its last: when it is the body of a chord that fails, Celery
+ * looks there for whom to tell. */
 static json_t *freeze_chain(struct freezer *f, json_t *s, const struct place *place)
 {
     struct frozen_steps frozen = canvas_freeze_steps(f, s, place, NULL);
     json_t *last = json_incref(json_array_get(frozen.results, 0));
 
+    if (last && !signature_text(s, "task_id"))
+        set_text(f, s, "task_id", id_of(last));
     json_decref(frozen.steps);
     json_decref(frozen.results);
     /* A chain of nothing has a result that never comes. */

@@ -5,11 +5,16 @@
 finds them in a message, and must send the same messages, field by field, and set the same
 chord sizes. Identifiers differ, of course: they are compared by where they come back.
 
-Celery 5.2 is told apart from 5.6, which we follow, in two places that the wire shows: it
-numbers the members of chords only, and does not name a chord's group in its body. And a group
-that stands last in a member of another group gets the other's identifier there, and with it
-sets the size of the other's chord once more, and wrongly; so here it is given one of its own,
-as we do.
+Celery is put right in three places, where what it does depends on its version or is of no use:
+
+  - A group that stands last in a member of another group gets the other's identifier there, and
+    with it sets the size of the other's chord once more, and wrongly: it gets one of its own.
+  - A chain that is the body of a chord goes by no name (5.2), or by that of the group (5.5), and
+    when the chord fails, nobody who waits for the chain is told: it goes by that of its last task.
+  - The members of an inner group count from nought again where no chord waits (5.5): they go on.
+
+Besides, Celery 5.2 numbers the members of chords only, and does not name a chord's group in its
+body.
 """
 import json
 import os
@@ -20,6 +25,7 @@ import celery
 from celery import chain, chord, group, signature
 from celery._state import _task_stack
 from celery.backends.redis import RedisBackend
+from celery.canvas import _chain
 from celery.utils import uuid
 
 TOOL = os.environ["CONEY_TEST_TOOLS"] + "/canvas_plan"
@@ -47,7 +53,23 @@ def freeze_with_own_id(self, *args, freeze=group.freeze, **kwargs):
     return freeze(self, *args, **kwargs)
 
 
+def prepare_and_name(self, *args, prepare=_chain.prepare_steps, **kwargs):
+    steps, results = prepare(self, *args, **kwargs)
+    if results:
+        self.options["task_id"] = results[0].id
+    return steps, results
+
+
+def prepare_in_one_count(self, *args, prepare=group._prepared, **kwargs):
+    for index, prepared in enumerate(prepare(self, *args, **kwargs)):
+        if "group_index" in prepared[0].options:
+            prepared[0].options["group_index"] = index
+        yield prepared
+
+
 group.freeze = freeze_with_own_id
+group._prepared = prepare_in_one_count
+_chain.prepare_steps = prepare_and_name
 app = celery.Celery("canvas_agrees", broker="memory://", set_as_current=True)
 app._local.backend = Recorder(app=app, url="redis://127.0.0.1:1/0")
 
