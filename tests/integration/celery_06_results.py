@@ -87,8 +87,9 @@ def check_stored(app, redis):
 
 def check_coney_reads_python(config, redis):
     settings = celerypeers.settings(["python"], backend=redis.url)
-    with celerypeers.PythonWorker("5.2", settings), \
-            celerypeers.Client("5.2", settings) as python:
+    version = celerypeers.own_version()
+    with celerypeers.PythonWorker(version, settings), \
+            celerypeers.Client(version, settings) as python:
         good = python("send('py.add', (20, 22))")
         out, _ = run_coney("result", good, "--wait", "--config", config)
         assert out == "42\n", out

@@ -145,9 +145,7 @@ DEADLINES = [
 def ask_celery(version):
     asked = json.dumps({"fields": [row[:2] for row in FIELDS], "dst": [row[:2] for row in DST],
                         "deadlines": [row[:4] for row in DEADLINES]})
-    python = ["/usr/bin/python3"] if version == "5.2" else [celerypeers.SUPPORT / "celery55",
-                                                           "python"]
-    done = subprocess.run([*python, "-c", CELERYS, asked], stdout=subprocess.PIPE, text=True,
+    done = subprocess.run([*celerypeers.python(version), "-c", CELERYS, asked], stdout=subprocess.PIPE, text=True,
                           check=True, timeout=120)
     return json.loads(done.stdout)
 

@@ -13,6 +13,7 @@ import uuid
 
 import amqp
 
+import celerypeers
 import shop
 from coneytest import (ENV, Coney, Scratch, Worker, busy_queues, ledger, queue_counts, run_coney,
                        wait_for, worker_config)
@@ -92,8 +93,12 @@ def check_tasks(config, scratch):
     assert "confirmed by 3 workers" in out, out
     wait_for(lambda: not any(i in ask(config, "inspect", "active")[0] for i in ids), "their end")
     wait_for(lambda: running["python"].state == "REVOKED", "its result")
-    out, err = ask(config, "revoke", "--stamp", "tenant=blue", status=1)
-    assert "confirmed by 2 workers" in out and f"{PYTHON}: KeyError" in err, (out, err)
+    if celerypeers.own_version() == "5.2":  # it knows no stamps
+        out, err = ask(config, "revoke", "--stamp", "tenant=blue", status=1)
+        assert "confirmed by 2 workers" in out and f"{PYTHON}: KeyError" in err, (out, err)
+    else:
+        out, _ = ask(config, "revoke", "--stamp", "tenant=blue")
+        assert out == "confirmed by 3 workers, recorded for later ones\n", out
     out, _ = ask(config, "revoke", "just-here", "-d", ONE)
     assert out == "confirmed by 1 worker\n", out
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""Real Celery beside Coney: workers and clients of Debian 12's version (this machine's) and of
-Debian 13's (tests/support/celery55; only as root), with the application of celeryproj.py.
+"""Real Celery beside Coney: workers and clients of Debian 12's version, 5.2, and of Debian 13's,
+5.5, with the application of celeryproj.py. This machine's is one of them. On Debian 12 the other is
+in a tree of its own (tests/support/celery55; only as root); on Debian 13 there is no 5.2.
 
     settings = celerypeers.settings(["python"])
     with celerypeers.PythonWorker("5.2", settings), celerypeers.Client("5.5", settings) as client:
@@ -18,6 +19,7 @@ import subprocess
 import tempfile
 import time
 
+import celery
 import kombu
 
 from coneytest import ENV, broker, letters, wait_for
@@ -28,12 +30,33 @@ EXPECTED = re.compile(r"\] (Task \S+ (raised |retry: )|Received unregistered tas
 DIED = ("Traceback", "Unrecoverable error", "CRITICAL")
 
 
+def own_version():
+    """This machine's."""
+    found = celery.__version__
+    if found.startswith("5.2."):
+        return "5.2"
+    assert tuple(map(int, found.split(".")[:2])) >= (5, 5), \
+        f"Celery {found} is neither Debian 12's nor as new as Debian 13's: use one of these"
+    return "5.5"
+
+
 def versions():
     """Those that can run here."""
+    if own_version() == "5.5":
+        print(f"5.2: left out; this machine's Celery is {celery.__version__}")
+        return ["5.5"]
     if os.geteuid() == 0:
         return ["5.2", "5.5"]
     print("5.5: left out; its tree needs root")
     return ["5.2"]
+
+
+def python(version):
+    """The command that is the Python which has it."""
+    if version == own_version():
+        return ["/usr/bin/python3"]
+    assert version in versions(), f"there is no Celery {version} here"
+    return [str(SUPPORT / "celery55"), "python"]
 
 
 def settings(queues, backend="rpc://", conf=None, broker=None, **more):
@@ -49,11 +72,9 @@ class Peer:
     """A process of celeryproj.py; `share` is a directory that it can see."""
 
     def __init__(self, version, proj, *arguments, share=None, **pipes):
-        if version == "5.2":
-            command = ["setpriv", "--pdeathsig", "KILL", "/usr/bin/python3"]
-        else:
+        command = ["setpriv", "--pdeathsig", "KILL", *python(version)]
+        if version != own_version():
             subprocess.run([SUPPORT / "celery55", "make"], check=True, stdin=subprocess.DEVNULL)
-            command = [str(SUPPORT / "celery55"), "python"]
         environment = dict(ENV, CELERYPROJ=json.dumps(proj), PYTHONDONTWRITEBYTECODE="1")
         if share:
             environment["CELERY55_BIND"] = str(share)
