@@ -12,19 +12,16 @@ import signal
 import coneytest
 
 
-class Checked(coneytest.Worker):
+class Checked(coneytest.Coney):
     """A verb under valgrind, its children too."""
 
     def __init__(self, logs, verb, config):
-        super().__init__(config)
+        super().__init__()
         self.arguments = [
             "valgrind", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
             "--errors-for-leak-kinds=definite,indirect,possible", "--track-fds=yes",
             "--trace-children=yes", f"--log-file={logs}/%p.log", "--error-exitcode=99",
             coneytest.ENV["CONEY"], verb, "--config", str(config)]
-
-    def __enter__(self):
-        return coneytest.Coney.__enter__(self)
 
 
 def verdict(path):
