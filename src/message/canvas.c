@@ -152,7 +152,7 @@ struct members {
     json_t *tasks;     /* flat and frozen */
     json_t *args;
     json_t *options; /* for each of them */
-    bool has_chord;
+    json_t *body;    /* of the chord whose parts they are; NULL: none */
 };
 
 /* The size must be known before the last part can come in: it is set first. */
@@ -163,8 +163,8 @@ static void send_members(struct maker *m, const struct members *g)
 
     for (size_t i = 0; i < count; i++)
         parts += canvas_parts(json_array_get(g->tasks, i));
-    if (g->has_chord)
-        add_action(m, CANVAS_SET_SIZE, NULL, g->group, parts);
+    if (g->body)
+        add_action(m, CANVAS_SET_SIZE, g->body, g->group, parts);
     for (size_t i = 0; i < count; i++)
         json_decref(apply(m, json_array_get(g->tasks, i), g->args, g->options));
 }
@@ -327,7 +327,7 @@ static json_t *apply_header(
             .tasks = canvas_tasks(header),
             .args = json_object_get(s, "args"),
             .options = options,
-            .has_chord = true};
+            .body = canvas_body(s)};
     send_members(m, &members);
     return canvas_tuple_take(&m->freezer, group, results);
 }

@@ -38,8 +38,8 @@ enum canvas_kind {
 
 struct canvas_action {
     enum canvas_kind kind;
-    json_t *value; /* owned. SEND: a signature for signature_encode(); SAVE_GROUP: the
-                      group's result tuple */
+    json_t *value; /* owned. SEND: a signature for signature_encode(); SET_SIZE: the
+                      chord's body; SAVE_GROUP: the group's result tuple */
     char *group;   /* owned. SET_SIZE, SAVE_GROUP: its id */
     size_t size;   /* SET_SIZE */
 };

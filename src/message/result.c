@@ -311,14 +311,17 @@ out:
     return rc;
 }
 
-enum coney_rc result_write_meta(
-        const struct result *r, struct buffer *out, struct coney_error *err)
+typedef enum coney_rc write_fn(
+        const struct result *r, struct arena *a, struct buffer *out);
+
+static enum coney_rc write_checked(write_fn *write, const struct result *r,
+        struct buffer *out, struct coney_error *err)
 {
     struct arena *a = arena_new(0);
     enum coney_rc rc = a ? check_values(r, err) : CONEY_ENOMEM;
 
     if (rc == CONEY_OK) {
-        rc = write_meta(r, a, out);
+        rc = write(r, a, out);
         if (rc == CONEY_ELIMIT)
             error_set(err, rc, "result has more than %zu bytes", out->max);
         else if (rc == CONEY_EINVAL)
@@ -328,6 +331,18 @@ enum coney_rc result_write_meta(
         error_set_nomem(err);
     arena_free(a);
     return rc;
+}
+
+enum coney_rc result_write_meta(
+        const struct result *r, struct buffer *out, struct coney_error *err)
+{
+    return write_checked(write_meta, r, out, err);
+}
+
+enum coney_rc result_write_value(
+        const struct result *r, struct buffer *out, struct coney_error *err)
+{
+    return write_checked(write_value, r, out, err);
 }
 
 /* --- reading -------------------------------------------------------------------------

@@ -67,6 +67,11 @@ enum coney_rc result_encode(const struct result *r, struct envelope *out,
 enum coney_rc result_write_meta(const struct result *r, struct buffer *out,
         struct coney_error *err) CONEY_MUST_CHECK;
 
+/* Append only what it came to, the value or the exception, as it stands in both. Errors
+ * as above. */
+enum coney_rc result_write_value(const struct result *r, struct buffer *out,
+        struct coney_error *err) CONEY_MUST_CHECK;
+
 /* A result as read. */
 struct result_message {
     char *task_id;   /* owned */

@@ -111,6 +111,7 @@ static void succeed(struct worker *w, struct job *j, const struct outcome *o)
 
     if (wants_result)
         prepare_result(w, j, &r);
+    join_part(w, j, j->request, &r);
     json_decref(value);
     json_decref(children);
     log_info("task succeeded in %.3f s  task=%s id=%s retries=%lld queue=%s pid=%d",

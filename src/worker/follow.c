@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * follow.c - the tasks that follow one: what it published, its callbacks, the next link
- * of its chain, or its errbacks; and word to those who wait for tasks that now never run.
+ * of its chain, a chord's body, or errbacks; and word to those who wait for tasks that
+ * now never run.
  *
  * What follows is planned by message/canvas.h and becomes steps of the job. Where a
  * message wants something sent that its sender has no business with, or that can't be
@@ -13,7 +14,6 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "message/canvas.h"
-#include "message/canvas_ends.h"
 #include "queue/names.h"
 #include "worker/admission.h"
 #include "worker/state.h"
@@ -56,9 +56,9 @@ static struct result refusal(const char *why)
     return (struct result){.status = RESULT_FAILURE, .exc_text = why};
 }
 
-/* The message of @s will not be taken: it becomes a dead letter, and who waits for its
- * task or for one behind it is told. */
-static void give_up(struct worker *w, struct step *s, const char *why)
+/* The message of @s will not be sent: it becomes a dead letter, and who waits for its
+ * task or for one behind it is told; its chord, if it is to be. */
+static void bury(struct worker *w, struct step *s, const char *why, bool tells_chord)
 {
     const struct message_limits limits = message_limits_default();
     const struct evidence evidence = evidence_of(s->job, why);
@@ -79,7 +79,14 @@ static void give_up(struct worker *w, struct step *s, const char *why)
                     .correlation_id = request->correlation_id},
             &result);
     fail_rest(w, s->job, request, &result);
+    if (tells_chord)
+        join_part(w, s->job, request, &result);
     task_request_free(request);
+}
+
+static void give_up(struct worker *w, struct step *s, const char *why)
+{
+    bury(w, s, why, true);
 }
 
 static void on_published(struct worker *w, struct step *s, enum publish_outcome outcome)
@@ -159,8 +166,8 @@ static enum coney_rc address(struct worker *w, struct step *s, const json_t *sig
     return address_queue(w, s, route->queue, route->eta_us);
 }
 
-static enum coney_rc add_message(
-        struct follow *f, const json_t *signature, struct coney_error *err)
+static enum coney_rc add_message(struct follow *f, const json_t *signature,
+        struct step *needs, struct coney_error *err)
 {
     const struct signature_sender sender = {
             .origin = f->w->node, .now_us = clock_wall_us(), .rng = &f->w->rng};
@@ -171,6 +178,7 @@ static enum coney_rc add_message(
 
     if (!s)
         return error_set_nomem(err);
+    s->needs = needs;
     enum coney_rc rc =
             signature_encode(signature, &sender, &s->out.envelope, &route, err);
     if (rc != CONEY_OK)
@@ -201,15 +209,62 @@ out:
 /* --- a plan
  * --------------------------------------------------------------------------------- */
 
+/* A chord that the store does not know can't be completed: of the whole plan nothing is
+ * sent, and its bodies have failed. */
+static void on_sized(struct worker *w, struct step *s, enum publish_outcome outcome)
+{
+    const struct step *first = s->needs ? s->needs : s;
+    struct step *next;
+
+    if (outcome == PUBLISH_ACKED)
+        return;
+    for (struct step *t = TAILQ_FIRST(&s->job->steps); t; t = next) {
+        next = TAILQ_NEXT(t, entry);
+        if ((t != first && t->needs != first) || (t->done && t != s))
+            continue;
+        t->done = true;
+        if (t->kind == STEP_PUBLISH)
+            bury(w, t, "the result store did not take its chord's size", false);
+        else if (t->about && !signature_option(t->about, "chord"))
+            follow_body_failed(w, s->job, t->about,
+                    "Join error: the result store did not take the size");
+        json_decref(t->about);
+        t->about = NULL;
+    }
+}
+
+static enum coney_rc add_to_store(struct follow *f, const struct canvas_action *a,
+        struct step **needs, struct coney_error *err)
+{
+    const struct chord_keys keys = join_keys(f->w, a->group);
+    struct step *s = steps_add_store(f->j, STAGE_SIZE, STORE_COMMANDS);
+
+    if (!s)
+        return error_set_nomem(err);
+    s->needs = *needs;
+    s->on_done = on_sized;
+    enum coney_rc rc = a->kind == CANVAS_SET_SIZE
+                               ? chord_set_size(&keys, a->size, &s->store.commands)
+                               : chord_save_shape(&keys, a->value, &s->store.commands);
+    if (a->kind == CANVAS_SET_SIZE)
+        s->about = json_incref(a->value);
+    if (!*needs)
+        *needs = s;
+    return rc == CONEY_OK ? rc : error_set(err, rc, "%s", coney_rc_name(rc));
+}
+
 static enum coney_rc carry_out(
         struct follow *f, const struct canvas_plan *p, struct coney_error *err)
 {
+    struct step *needs = NULL;
     enum coney_rc rc = CONEY_OK;
 
-    if (canvas_plan_has_chord(p))
+    if (canvas_plan_has_chord(p) && !f->w->store)
         return error_set(err, CONEY_EINVAL, "chords need a result store that is redis");
     for (size_t i = 0; i < p->count && rc == CONEY_OK; i++)
-        rc = add_message(f, p->actions[i].value, err);
+        rc = p->actions[i].kind == CANVAS_SEND
+                     ? add_message(f, p->actions[i].value, needs, err)
+                     : add_to_store(f, &p->actions[i], &needs, err);
     if (rc == CONEY_OK && p->children && json_array_extend(f->children, p->children) != 0)
         rc = error_set_nomem(err);
     return rc;
@@ -240,6 +295,7 @@ static void tell_end(void *ctx, const struct canvas_end *end)
         prepare_result_for(t->w, t->j,
                 &(struct result_owner){.task_id = end->id, .reply_to = end->reply_to},
                 t->why);
+    join_end(t->w, t->j, end, t->why);
 }
 
 /* @signatures of the message (@part of it) make no sense, or too much of it. */
@@ -394,6 +450,55 @@ static void fail_rest(struct worker *w, struct job *j, const struct task_request
 
 void follow_failure(struct worker *w, struct job *j, const struct result *why)
 {
-    if (j->request)
-        fail_rest(w, j, j->request, why);
+    if (!j->request)
+        return;
+    fail_rest(w, j, j->request, why);
+    join_part(w, j, j->request, why);
+}
+
+/* --- the body of a chord
+ * --------------------------------------------------------------------------- */
+
+void follow_body(struct worker *w, struct job *j, json_t *body, json_t *results)
+{
+    struct follow f = begin(w, j, j->request);
+    json_t *bodies = json_pack("[O]", body);
+    json_t *args = json_pack("[O]", results);
+
+    follow(&f, apply_each, "chord", bodies, args);
+    json_decref(args);
+    json_decref(bodies);
+    json_decref(f.children);
+}
+
+void follow_body_failed(
+        struct worker *w, struct job *j, const json_t *body, const char *text)
+{
+    const struct result why = {.status = RESULT_FAILURE,
+            .exc_type = "ChordError",
+            .exc_module = "celery.exceptions",
+            .exc_text = text};
+    struct told told = {.w = w, .j = j, .why = &why};
+    json_t *option = signature_option(body, "link_error");
+    const char *id = signature_text(body, "task_id");
+    const char *root = signature_text(body, "root_id");
+    json_t *bodies = json_pack("[O]", body);
+
+    log_error("chord failed: %s  body=%s task=%s id=%s", text, id ? id : "-", job_task(j),
+            job_id(j));
+    canvas_ends(bodies, tell_end, &told);
+    canvas_ends(signature_option(body, "chain"), tell_end, &told);
+    if (option && id) {
+        struct follow f = begin(w, j, j->request);
+        json_t *errbacks =
+                json_is_array(option) ? json_incref(option) : json_pack("[O]", option);
+        json_t *args = json_pack("[s]", id);
+        f.context.parent_id = id;
+        f.context.root_id = root ? root : f.context.root_id;
+        follow(&f, canvas_apply_list, "errbacks", errbacks, args);
+        json_decref(args);
+        json_decref(errbacks);
+        json_decref(f.children);
+    }
+    json_decref(bodies);
 }

@@ -10,7 +10,9 @@
 #ifndef CONEY_WORKER_STATE_H
 #define CONEY_WORKER_STATE_H
 
+#include "message/canvas_ends.h"
 #include "message/result.h"
+#include "worker/chord.h"
 #include "worker/consequence.h"
 #include "worker/control.h"
 #include "worker/events.h"
@@ -178,6 +180,22 @@ json_t *follow_success(
         struct worker *w, struct job *j, const struct outcome *o, json_t *value);
 /* Add what is to be sent and said after a FAILURE or REVOKED. */
 void follow_failure(struct worker *w, struct job *j, const struct result *why);
+/* A chord has been completed by @j: its body is sent with all @results; or it has failed,
+ * and whoever waits for the body, or for what was to follow it, is told. */
+void follow_body(struct worker *w, struct job *j, json_t *body, json_t *results);
+void follow_body_failed(
+        struct worker *w, struct job *j, const json_t *body, const char *text);
+
+/* --- join.c
+ * ----------------------------------------------------------------------------- */
+
+struct chord_keys join_keys(const struct worker *w, const char *group);
+/* The chord of @r's task, if there is one, hears what became of it. */
+void join_part(struct worker *w, struct job *j, const struct task_request *r,
+        const struct result *result);
+/* The same of a task that will never run. */
+void join_end(struct worker *w, struct job *j, const struct canvas_end *end,
+        const struct result *why);
 
 /* --- settle.c
  * --------------------------------------------------------------------------- */

@@ -35,6 +35,7 @@ void steps_remove(struct step *s)
     outgoing_fini(&s->out);
     if (s->kind == STEP_STORE)
         store_request_fini(&s->store);
+    json_decref(s->about);
     free(s);
 }
 

@@ -11,6 +11,7 @@
 #include "worker/outlet.h"
 #include "worker/store.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 
 struct job;
@@ -18,9 +19,11 @@ struct worker;
 struct step;
 
 enum step_stage {
+    STAGE_SIZE,   /* what the store must know of chords before their parts are sent */
     STAGE_FOLLOW, /* retry, dead letter or message put back; tasks that follow this one */
     STAGE_RESULT, /* its result, and those of tasks that will never run */
-    STAGE_CHORD,  /* its part of a chord, and the chord's body */
+    STAGE_CHORD,  /* its part of a chord; the body of one that is complete follows it */
+    STAGE_FORGET, /* chords that are done with */
     STAGE_END     /* nothing is left */
 };
 
@@ -54,7 +57,10 @@ struct step {
     struct job *job;     /* whose step it is */
     struct outgoing out; /* its owner is the step */
     struct store_request store;
-    step_done_fn *on_done; /* may be NULL; may add steps of this stage or a later one */
+    step_done_fn *on_done; /* may be NULL; may add steps, and go back a stage with them */
+    json_t *about;         /* for on_done; owned; NULL: nothing */
+    struct step *needs;    /* the first of several that are sent all or not at all; NULL:
+                              it is that one, or stands alone */
 };
 
 TAILQ_HEAD(step_list, step);

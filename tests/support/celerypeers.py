@@ -26,7 +26,8 @@ from coneytest import ENV, broker, letters, wait_for
 
 SUPPORT = pathlib.Path(__file__).parent
 PROJECT = str(SUPPORT / "celeryproj.py")
-EXPECTED = re.compile(r"\] (Task \S+ (raised |retry: )|Received unregistered task )")
+EXPECTED = re.compile(r"\] (Task \S+ (raised |retry: )|Received unregistered task |"
+                      r"Chord \S+ raised: ChordError)")
 DIED = ("Traceback", "Unrecoverable error", "CRITICAL")
 
 

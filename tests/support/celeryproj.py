@@ -11,6 +11,7 @@ than Celery, because it also runs in a tree where there is nothing else.
 
 import datetime
 import decimal
+import gc
 import json
 import os
 import sys
@@ -68,6 +69,18 @@ def request(self):
              "reply_to", "correlation_id", "origin", "ignore_result", "eta", "expires", "tenant",
              "argsrepr", "kwargsrepr"]
     return {name: getattr(self.request, name, None) for name in names}
+
+
+@app.task(name="py.total")
+def total(numbers):
+    return sum(numbers)
+
+
+@app.task(name="py.join", bind=True)
+def join(self, what, path):
+    """The body of a chord, or its errback: notes that it ran."""
+    note(path, "join", self.request.retries, self.request.hostname)
+    return what
 
 
 @app.task(name="py.mark", bind=True)
@@ -165,6 +178,15 @@ def chain(*tasks):
     return kept(celery.chain(*(app.signature(name, args) for name, args in tasks)).apply_async())
 
 
+def task(name, *args, **options):
+    return app.signature(name, args).set(**options)
+
+
+def run(canvas):
+    """The id of its result."""
+    return kept(canvas.apply_async())
+
+
 def there_and_back(value):
     return result_of(send("demo.echo", (value,))).get(timeout=30)[0][0]
 
@@ -179,6 +201,9 @@ def now(**delta):
 
 
 def serve():
+    # A result that is collected unsubscribes from redis, in whatever the client is doing there:
+    # in Celery 5.5 it then waits for its own lock.
+    gc.disable()
     names = dict(globals(), celery=celery, decimal=decimal, uuid=uuid, datetime=datetime)
     print(json.dumps({"value": celery.__version__}), flush=True)
     for line in sys.stdin:
