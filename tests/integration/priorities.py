@@ -34,7 +34,7 @@ def run(scratch, name, counts, worker=None, classes=None, prefetch=2000, wait_s=
         sections["classes"] = classes
     config = scratch.config(coneytest.worker_config(**sections))
     with coneytest.Coney("worker", "--config", config), coneytest.Producer() as producer:
-        coneytest.wait_for(lambda: "coney.dead" in coneytest.queue_counts(), "objects")
+        coneytest.await_queues()
         producer.send("coney.high", "ledger.wait", [path, "first", str(gate)])
         coneytest.wait_for(lambda: starts(path) == ["first"], "the long task to start")
         fill(producer, path, counts)
@@ -76,7 +76,7 @@ def reserve_lets_high_start_at_once(scratch):
         worker={"concurrency": 8, "log_level": "warning"},
         classes={"high": {"reserve": 1}, "default": {}, "low": {}}))
     with coneytest.Coney("worker", "--config", config), coneytest.Producer() as producer:
-        coneytest.wait_for(lambda: "coney.dead" in coneytest.queue_counts(), "objects")
+        coneytest.await_queues()
         for _ in range(100):
             producer.send("coney.low", "ledger.wait", [path, "low", str(gate)])
         coneytest.wait_for(lambda: len(starts(path)) == 7, "seven long low tasks")

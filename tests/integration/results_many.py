@@ -38,8 +38,7 @@ def main(tasks=None):
             plugins=("demo",), worker={"concurrency": 4, "log_level": "warning", "prefetch": 200},
             results=redis.section(retry_for="60s")))
         with coneytest.Coney("worker", "--config", config):
-            coneytest.wait_for(lambda: "coney.dead" in coneytest.queue_counts(),
-                               "the broker's objects", 60)
+            coneytest.await_queues()
             begun = time.monotonic()
             ids = []
             with coneytest.Producer() as producer:

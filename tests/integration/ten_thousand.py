@@ -45,8 +45,7 @@ def main():
             tasks={"ledger.work": {"retry": {"max": RETRIES, "base": "1s", "cap": "4s"}}}))
         with coneytest.Coney("worker", "--config", config) as worker:
             with coneytest.Producer() as producer:
-                coneytest.wait_for(lambda: "coney.dead" in coneytest.queue_counts(),
-                                   "the broker's objects", 60)
+                coneytest.await_queues()
                 classes = ["coney.high", "coney.default", "coney.low"]
                 for n in range(TASKS):
                     producer.send(classes[n % 3], "ledger.work", [path, seed, n, PERCENT])

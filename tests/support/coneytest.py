@@ -243,6 +243,13 @@ def queue_counts():
             if len(f) == 3 and f[1].isdigit() and not f[0].endswith(".revoked")}
 
 
+def await_queues(*names):
+    """Wait until the broker has these, or those of the three usual classes: what was sent to one
+    before would be lost."""
+    names = names or ("coney.high", "coney.default", "coney.low")
+    wait_for(lambda: set(names) <= set(queue_counts()), f"the queues {', '.join(names)}", 60)
+
+
 def busy_queues(ignore=("coney.dead",)):
     """Those that hold anything."""
     ignore = {*ignore, *strangers("queues")}
@@ -280,6 +287,8 @@ class Producer:
         self.unconfirmed = set()
         channel.confirm_select()
         channel.events["basic_ack"].add(self.on_ack)
+        channel.events["basic_return"].add(self.on_return)
+        self.returned = []
         return self
 
     def __exit__(self, kind, value, trace):
@@ -291,10 +300,14 @@ class Producer:
         done = {t for t in self.unconfirmed if t <= tag} if multiple else {tag}
         self.unconfirmed -= done
 
+    def on_return(self, _why, _exchange, queue, _message):
+        self.returned.append(queue)
+
     def confirm(self):
-        """Wait until the broker has taken everything."""
+        """Wait until the broker has taken everything. There must be a queue for all of it."""
         while self.unconfirmed:
             self.connection.drain_events(timeout=60)
+        assert not self.returned, f"sent to queues that are not there: {set(self.returned)}"
 
     def publish(self, queue, body, **properties):
         """Publish these very bytes."""
@@ -304,7 +317,7 @@ class Producer:
         self.unconfirmed.add(self.sent)
         self.producer.publish(body, exchange="", routing_key=queue,
                               content_type="application/json", content_encoding="utf-8",
-                              delivery_mode=2, **properties)
+                              delivery_mode=2, mandatory=True, **properties)
 
     def send(self, queue, task, args, kwargs=None, properties=None, **headers):
         """Publish one task and return its id; headers override Celery's."""
