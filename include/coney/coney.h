@@ -3,6 +3,7 @@
 #ifndef CONEY_CONEY_H
 #define CONEY_CONEY_H
 
+#include <coney/canvas.h>
 #include <coney/client.h>
 #include <coney/error.h>
 #include <coney/version.h>

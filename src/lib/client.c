@@ -8,9 +8,10 @@
  */
 #include "base/clock.h"
 #include "base/error.h"
-#include "lib/client_impl.h"
+#include "lib/canvas.h"
 
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -235,6 +236,86 @@ enum coney_rc coney_send(struct coney_client *client, const struct coney_message
     }
     pthread_mutex_unlock(&client->lock);
     outgoing_free(o);
+    return rc;
+}
+
+/* Each is decided in time, whatever becomes of it; the first failure is told. */
+static enum coney_rc await_all(struct coney_client *c, const struct batch *l,
+        size_t count, struct coney_error *err)
+{
+    enum coney_rc rc = CONEY_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct outgoing *o = l->messages[i];
+        while (o->state != OUTGOING_DECIDED)
+            wait_change(c, clock_mono_ms() + 1000);
+        if (o->error.rc == CONEY_OK || rc != CONEY_OK)
+            continue;
+        rc = o->error.rc;
+        if (err) {
+            *err = o->error;
+            error_prefix(err, "task %.60s", o->id);
+        }
+    }
+    return rc;
+}
+
+static enum coney_rc publish_all(
+        struct coney_client *c, const struct batch *l, struct coney_error *err)
+{
+    enum coney_rc rc = CONEY_OK;
+    size_t count = 0;
+
+    pthread_mutex_lock(&c->lock);
+    while (count < l->count && rc == CONEY_OK) {
+        rc = hand_over(c, l->messages[count], err);
+        if (rc == CONEY_OK)
+            count++;
+    }
+    enum coney_rc sent = await_all(c, l, count, rc == CONEY_OK ? err : NULL);
+    pthread_mutex_unlock(&c->lock);
+    return rc == CONEY_OK ? sent : rc;
+}
+
+/* For whoever wants to know it, also when sending fails: some of it may have gone. */
+static enum coney_rc tell_results(struct coney_canvas *canvas, const struct batch *l,
+        char *id, struct coney_error *err)
+{
+    const char *own = json_string_value(json_array_get(json_array_get(l->results, 0), 0));
+
+    free(canvas->results);
+    canvas->results = json_dumps(l->results, 0);
+    if (!own || !canvas->results)
+        return error_set_nomem(err);
+    if (id)
+        snprintf(id, CONEY_ID_SIZE, "%s", own);
+    return CONEY_OK;
+}
+
+enum coney_rc coney_canvas_send(struct coney_client *client, struct coney_canvas *canvas,
+        enum coney_reply reply, char id[CONEY_ID_SIZE], struct coney_error *err)
+{
+    struct redis_commands stored;
+    struct batch batch;
+
+    if (is_foreign(client))
+        return refuse_foreign(err);
+    if (!canvas)
+        return error_set_nomem(err);
+    if (canvas->error.rc != CONEY_OK)
+        return error_set(err, canvas->error.rc, "%s", canvas->error.text);
+    if (stored_is_used(client))
+        reply = CONEY_REPLY_NONE; /* they go to the store, unasked */
+    redis_commands_init(&stored);
+    enum coney_rc rc = batch_prepare(client, canvas, reply, &stored, &batch, err);
+    if (rc == CONEY_OK)
+        rc = tell_results(canvas, &batch, id, err);
+    if (rc == CONEY_OK && stored.count > 0)
+        rc = stored_write(client, &stored, (unsigned)client->outbox.timeout_ms, err);
+    if (rc == CONEY_OK)
+        rc = publish_all(client, &batch, err);
+    batch_fini(&batch);
+    redis_commands_fini(&stored);
     return rc;
 }
 

@@ -4,7 +4,8 @@
  *
  * client.c is the public face, setup.c reads options and configuration, compose.c makes a
  * message out of what the caller said, driver.c is the thread that owns the connection,
- * stored.c asks the result store.
+ * stored.c asks the result store, and
+ * canvas.c and batch.c are for canvas.h.
  */
 #ifndef CONEY_LIB_CLIENT_IMPL_H
 #define CONEY_LIB_CLIENT_IMPL_H
@@ -18,6 +19,7 @@
 #include "queue/names.h"
 #include <coney/client.h>
 
+#include <jansson.h>
 #include <pthread.h>
 #include <sys/types.h>
 
@@ -71,6 +73,30 @@ enum coney_rc client_set_up(struct coney_client *c, const struct coney_client_op
 
 /* --- compose.c */
 
+/* What the configuration says about a task; the texts live as long as the client. */
+struct defaults {
+    const char *queue;
+    int priority; /* -1: nothing */
+    int64_t expires_ms;
+};
+
+/* Copy and check what a program has filled in. */
+enum coney_rc compose_read_message(const struct coney_message *from,
+        struct coney_message *to, struct coney_error *err) CONEY_MUST_CHECK;
+/* *@out stays as it is without a @text; @name is for errors. */
+enum coney_rc compose_read_json(const char *text, const char *name, json_t **out,
+        struct coney_error *err) CONEY_MUST_CHECK;
+/* A class of ours by its short name, or a queue as the broker calls it. */
+const char *compose_queue(const struct coney_client *c, const char *name);
+/* These two take and release the lock. */
+void compose_seed(struct coney_client *c, struct rng *rng);
+enum coney_rc compose_defaults(struct coney_client *c, const struct coney_message *m,
+        struct defaults *out, struct coney_error *err) CONEY_MUST_CHECK;
+/* @e is taken. */
+enum coney_rc compose_wrap(struct envelope *e, const struct defaults *d,
+        const struct coney_message *m, struct outgoing **out,
+        struct coney_error *err) CONEY_MUST_CHECK;
+
 /* Make @message ready to be published. Takes and releases the lock. *@out is the
  * caller's. */
 enum coney_rc compose(struct coney_client *c, const struct coney_message *message,
@@ -87,6 +113,9 @@ enum coney_rc stored_wait(struct coney_client *c, const char *id, unsigned timeo
         struct coney_result **out, struct coney_error *err) CONEY_MUST_CHECK;
 enum coney_rc stored_forget(struct coney_client *c, const char *id, unsigned timeout_ms,
         struct coney_error *err) CONEY_MUST_CHECK;
+/* Carry out @commands, in order. */
+enum coney_rc stored_write(struct coney_client *c, const struct redis_commands *commands,
+        unsigned timeout_ms, struct coney_error *err) CONEY_MUST_CHECK;
 /* Free the idle readers; no lock. */
 void stored_free(struct coney_client *c);
 

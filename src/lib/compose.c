@@ -12,13 +12,6 @@
 #include <string.h>
 #include <unistd.h>
 
-/* What the configuration says about a task; the texts live as long as the client. */
-struct defaults {
-    const char *queue;
-    int priority;
-    int64_t expires_ms;
-};
-
 /* --- checks ----------------------------------------------------------------------- */
 
 static enum coney_rc check_span(const char *name, int64_t ms, struct coney_error *err)
@@ -49,7 +42,7 @@ static enum coney_rc check(const struct coney_message *m, struct coney_error *er
 }
 
 /* A message of a program that was built against an older header is shorter. */
-static enum coney_rc read_message(const struct coney_message *from,
+enum coney_rc compose_read_message(const struct coney_message *from,
         struct coney_message *to, struct coney_error *err)
 {
     coney_message_init(to, NULL);
@@ -64,7 +57,7 @@ static enum coney_rc read_message(const struct coney_message *from,
 
 /* --- parts ------------------------------------------------------------------------ */
 
-static enum coney_rc read_json(
+enum coney_rc compose_read_json(
         const char *text, const char *name, json_t **out, struct coney_error *err)
 {
     if (!text)
@@ -96,24 +89,29 @@ static enum coney_rc read_headers(const struct coney_message *m, struct arena *a
     return CONEY_OK;
 }
 
-/* A class of ours by its short name, or a queue as the broker calls it. */
-static const char *resolve_queue(const struct coney_client *c, const char *name)
+const char *compose_queue(const struct coney_client *c, const char *name)
 {
     const struct queue_config *q = config_queue(c->config, name);
     return q ? q->name : name;
 }
 
-static enum coney_rc look_up(struct coney_client *c, const struct coney_message *m,
-        struct defaults *out, struct rng *rng, struct coney_error *err)
+void compose_seed(struct coney_client *c, struct rng *rng)
+{
+    pthread_mutex_lock(&c->lock);
+    rng_seed(rng, rng_next(&c->rng));
+    pthread_mutex_unlock(&c->lock);
+}
+
+enum coney_rc compose_defaults(struct coney_client *c, const struct coney_message *m,
+        struct defaults *out, struct coney_error *err)
 {
     pthread_mutex_lock(&c->lock);
     const struct policy *p = config_policy(c->config, m->task);
     if (p)
         *out = (struct defaults){
-                .queue = m->queue ? resolve_queue(c, m->queue) : p->queue,
+                .queue = m->queue ? compose_queue(c, m->queue) : p->queue,
                 .priority = p->priority,
                 .expires_ms = p->expires_ms};
-    rng_seed(rng, rng_next(&c->rng));
     if (m->reply == CONEY_REPLY_WANTED)
         c->wants_replies = true;
     pthread_mutex_unlock(&c->lock);
@@ -160,7 +158,7 @@ static struct task_spec spec_of(const struct coney_client *c,
 
 /* --- the whole -------------------------------------------------------------------- */
 
-static enum coney_rc wrap(struct envelope *e, const struct defaults *d,
+enum coney_rc compose_wrap(struct envelope *e, const struct defaults *d,
         const struct coney_message *m, struct outgoing **out, struct coney_error *err)
 {
     const char *queue = arena_strdup(e->arena, d->queue);
@@ -192,7 +190,7 @@ enum coney_rc compose(struct coney_client *c, const struct coney_message *messag
     char origin[sizeof(c->host) + 32];
     int64_t now_us = clock_wall_us();
 
-    enum coney_rc rc = read_message(message, &m, err);
+    enum coney_rc rc = compose_read_message(message, &m, err);
     if (rc != CONEY_OK)
         return rc;
     if (stored_is_used(c))
@@ -200,13 +198,14 @@ enum coney_rc compose(struct coney_client *c, const struct coney_message *messag
     a = arena_new(0);
     rc = a ? read_headers(&m, a, &headers, err) : error_set_nomem(err);
     if (rc == CONEY_OK)
-        rc = read_json(m.args, "args", &args, err);
+        rc = compose_read_json(m.args, "args", &args, err);
     if (rc == CONEY_OK)
-        rc = read_json(m.kwargs, "kwargs", &kwargs, err);
+        rc = compose_read_json(m.kwargs, "kwargs", &kwargs, err);
     if (rc == CONEY_OK)
-        rc = look_up(c, &m, &defaults, &rng, err);
+        rc = compose_defaults(c, &m, &defaults, err);
     if (rc != CONEY_OK)
         goto out;
+    compose_seed(c, &rng);
 
     snprintf(origin, sizeof(origin), "gen%d@%s", (int)getpid(), c->host);
     struct task_spec spec = spec_of(c, &m, &defaults, now_us);
@@ -216,7 +215,7 @@ enum coney_rc compose(struct coney_client *c, const struct coney_message *messag
     spec.origin = origin;
     rc = task_encode(&spec, now_us, &rng, &e, err);
     if (rc == CONEY_OK)
-        rc = wrap(&e, &defaults, &m, out, err);
+        rc = compose_wrap(&e, &defaults, &m, out, err);
     if (rc == CONEY_OK) {
         (*out)->owner = owner;
         (*out)->eta_us = spec.eta_us;

@@ -23,6 +23,7 @@ struct wish {
     struct arena *arena; /* owned */
     const char *command; /* GET, DEL */
     const char *key;
+    const struct redis_commands *commands; /* instead; borrowed */
     bool is_waiting; /* for the task's end; else any answer will do */
     bool is_asked;   /* a command is on its way */
     bool is_hearing; /* subscribed, or about to be */
@@ -106,6 +107,15 @@ static void take_text(struct wish *w, struct bytes text)
     w->is_over = true;
 }
 
+/* The first error among @replies, else the first of them. */
+static const struct redis_reply *first_error(const struct redis_reply *replies)
+{
+    for (size_t i = 0; i < replies->count; i++)
+        if (replies->items[i]->type == REDIS_ERROR)
+            return replies->items[i];
+    return replies->items[0];
+}
+
 static void take_answer(struct wish *w, const struct redis_event *ev, int64_t now_ms)
 {
     struct coney_error err;
@@ -115,7 +125,7 @@ static void take_answer(struct wish *w, const struct redis_event *ev, int64_t no
     w->ask_ms = now_ms + (ev->reply ? ASK_AGAIN_MS : 0);
     if (!ev->reply || w->is_over)
         return;
-    const struct redis_reply *reply = ev->reply->items[0];
+    const struct redis_reply *reply = first_error(ev->reply);
     w->is_answered = true;
     if (reply->type == REDIS_ERROR) {
         error_set(&err, CONEY_EREFUSED, "result store: %.200s", redis_reply_text(reply));
@@ -181,9 +191,9 @@ static void ask(struct reader *r, struct wish *w, int64_t now_ms)
     const char *const words[] = {w->command, w->key};
     struct redis_commands c;
     redis_commands_init(&c);
-    enum coney_rc rc = redis_commands_add_texts(&c, 2, words);
+    enum coney_rc rc = w->commands ? CONEY_OK : redis_commands_add_texts(&c, 2, words);
     if (rc == CONEY_OK)
-        rc = redis_send(r->asking, &c, w->call, now_ms);
+        rc = redis_send(r->asking, w->commands ? w->commands : &c, w->call, now_ms);
     w->is_asked = rc == CONEY_OK;
     redis_commands_fini(&c);
 }
@@ -309,6 +319,15 @@ enum coney_rc reader_wait(struct reader *r, const char *id, int64_t deadline_ms,
     struct wish w = {.command = "GET", .is_waiting = true};
     enum coney_rc rc = carry_out(r, &w, id, deadline_ms, err);
     *out = w.message;
+    arena_free(w.arena);
+    return rc;
+}
+
+enum coney_rc reader_write(struct reader *r, const struct redis_commands *commands,
+        int64_t deadline_ms, struct coney_error *err)
+{
+    struct wish w = {.commands = commands};
+    enum coney_rc rc = carry_out(r, &w, "a chord", deadline_ms, err);
     arena_free(w.arena);
     return rc;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * reader.h - reads what became of tasks out of the result store, and waits for it.
+ * reader.h - reads what became of tasks out of the result store, and waits for it; and
+ * writes what a chord's workers must find there.
  *
  * A waiting caller drives it in its own thread. Two connections: one asks, one hears what
  * is published on a task's key; whatever is missed between the two, or over a loss, is
@@ -44,5 +45,10 @@ enum coney_rc reader_wait(struct reader *r, const char *id, int64_t deadline_ms,
 /* Delete what the store has of it. Errors as of reader_get(). */
 enum coney_rc reader_forget(struct reader *r, const char *id, int64_t deadline_ms,
         struct coney_error *err) CONEY_MUST_CHECK;
+
+/* Carry out @commands, which must bear to be carried out twice. Errors as of
+ * reader_get(). */
+enum coney_rc reader_write(struct reader *r, const struct redis_commands *commands,
+        int64_t deadline_ms, struct coney_error *err) CONEY_MUST_CHECK;
 
 #endif /* CONEY_LIB_READER_H */

@@ -119,6 +119,18 @@ enum coney_rc stored_wait(struct coney_client *c, const char *id, unsigned timeo
     return rc == CONEY_OK ? tell(&m, out, err) : rc;
 }
 
+enum coney_rc stored_write(struct coney_client *c, const struct redis_commands *commands,
+        unsigned timeout_ms, struct coney_error *err)
+{
+    struct reader *r;
+    enum coney_rc rc = borrow(c, &r, err);
+    if (rc != CONEY_OK)
+        return rc;
+    rc = reader_write(r, commands, look_until_ms(timeout_ms), err);
+    give_back(c, r);
+    return rc;
+}
+
 enum coney_rc stored_forget(struct coney_client *c, const char *id, unsigned timeout_ms,
         struct coney_error *err)
 {

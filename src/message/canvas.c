@@ -507,3 +507,11 @@ enum coney_rc canvas_apply_next(struct canvas_plan *p, const struct canvas_conte
     json_decref(call.options);
     return rc;
 }
+
+enum coney_rc canvas_attach(json_t *signature, const char *option, json_t *what)
+{
+    struct freezer f = {.rng = NULL};
+
+    canvas_link(&f, signature, option, what);
+    return f.rc;
+}

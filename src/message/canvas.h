@@ -92,4 +92,9 @@ enum coney_rc canvas_apply_list(struct canvas_plan *p, const struct canvas_conte
 enum coney_rc canvas_apply_next(struct canvas_plan *p, const struct canvas_context *c,
         const json_t *chain, json_t *args, struct coney_error *err) CONEY_MUST_CHECK;
 
+/* Add @what to the @option (link, link_error) of @signature: of a group's members, of a
+ * chord's body. Twice is once. CONEY_ENOMEM. */
+enum coney_rc canvas_attach(
+        json_t *signature, const char *option, json_t *what) CONEY_MUST_CHECK;
+
 #endif /* CONEY_MESSAGE_CANVAS_H */

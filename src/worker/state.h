@@ -12,7 +12,7 @@
 
 #include "message/canvas_ends.h"
 #include "message/result.h"
-#include "worker/chord.h"
+#include "queue/chord.h"
 #include "worker/consequence.h"
 #include "worker/control.h"
 #include "worker/events.h"

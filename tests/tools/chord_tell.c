@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* chord_tell GROUP TASK INDEX RESULT [again] - the command that tells redis of a part. */
 #include "message/task.h"
-#include "worker/chord.h"
+#include "queue/chord.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 /* What is asked of the store about a chord, and what follows from its answer. */
 #include "base/error.h"
 #include "message/task.h"
+#include "queue/chord.h"
 #include "test.h"
-#include "worker/chord.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,8 +17,8 @@
  *
  * Pure: bytes and JSON.
  */
-#ifndef CONEY_WORKER_CHORD_H
-#define CONEY_WORKER_CHORD_H
+#ifndef CONEY_QUEUE_CHORD_H
+#define CONEY_QUEUE_CHORD_H
 
 #include "redis/codec.h"
 
@@ -68,4 +68,4 @@ struct chord_end {
 enum coney_rc chord_read(const struct redis_reply *reply, const char *task_id,
         struct chord_end *end, struct coney_error *err) CONEY_MUST_CHECK;
 
-#endif /* CONEY_WORKER_CHORD_H */
+#endif /* CONEY_QUEUE_CHORD_H */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* chord.c - the script that adds a part, and its answer. */
-#include "worker/chord.h"
+#include "queue/chord.h"
 
 #include "base/error.h"
 #include "base/json.h"
