@@ -130,6 +130,7 @@ struct coney_api {
     void (*runner_log)(
             struct coney_runner *runner, enum coney_level level, const char *text);
     const char *(*node)(const struct coney_runner *runner);
+    const char *(*send)(struct coney_task *task, json_t *signature_take);
 };
 
 /* Whether the worker's table has @member; ask before using one that is younger than the
@@ -332,6 +333,41 @@ static inline enum coney_outcome coney_reject(
     va_end(ap);
     task->api->set_error(task, type, text, CONEY_POLICY_DELAY);
     return CONEY_REJECT;
+}
+
+/* --- tasks that it sends --------------------------------------------------------------
+ */
+
+/*
+ * Have a task sent when this one succeeds: a signature as Celery writes it, an object of
+ * task, args, kwargs and options (queue, countdown, eta, expires, priority, task_id,
+ * headers and so on), or a chain, group or chord of them (subtask_type). Taken.
+ *
+ * Returns the id of its result: options.task_id, else a new one; borrowed until the task
+ * returns. NULL, with the reason in the log: it names no task, or is too large: result
+ * and signatures together may have 1 MiB.
+ *
+ * It goes out after the attempt and before this task is acknowledged, as its child: its
+ * parent is this task, its root this one's root, and it stands among the children of the
+ * result. Where it may go is what worker.foreign and queues say. An attempt that does not
+ * succeed sends nothing, so that one that is repeated does not send twice; one whose
+ * worker dies may. Since 0.1.
+ */
+static inline const char *coney_send_canvas(
+        struct coney_task *task, json_t *signature_take)
+{
+    return task->api->send(task, signature_take);
+}
+
+/* The same for the task @name, with an array of arguments and an object of options. Both
+ * are taken; NULL: none. Since 0.1. */
+static inline const char *coney_send_task(struct coney_task *task, const char *name,
+        json_t *args_take, json_t *options_take)
+{
+    json_t *args = args_take ? args_take : json_array();
+    json_t *options = options_take ? options_take : json_object();
+    return task->api->send(task, json_pack("{s:s, s:o, s:{}, s:o}", "task", name, "args",
+                                         args, "kwargs", "options", options));
 }
 
 /* --- what a hook can ask and say ------------------------------------------------------

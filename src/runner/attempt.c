@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/rng.h"
 #include "base/utf8.h"
 
 #include <stdarg.h>
@@ -28,6 +29,7 @@ enum coney_rc attempt_init(
                     .max_rss_kib = RECORD_NONE,
                     .exit_status = -1}};
     buffer_init(&a->value, host->result_max);
+    buffer_init(&a->sent, host->result_max);
     return a->arena ? CONEY_OK : CONEY_ENOMEM;
 }
 
@@ -37,8 +39,11 @@ const struct record_outcome *attempt_finish(struct attempt *a)
     a->outcome.started_us = a->started_us;
     a->outcome.duration_ms = now_ms - a->started_ms;
     a->outcome.value = (struct bytes){"", 0};
-    if (a->outcome.kind == RECORD_SUCCESS)
-        a->outcome.value = (struct bytes){buffer_data(&a->value), buffer_len(&a->value)};
+    if (a->outcome.kind != RECORD_SUCCESS)
+        return &a->outcome;
+    a->outcome.value = (struct bytes){buffer_data(&a->value), buffer_len(&a->value)};
+    if (buffer_len(&a->sent) > 0 && buffer_append(&a->sent, "]", 1) == CONEY_OK)
+        a->outcome.publish = (struct bytes){buffer_data(&a->sent), buffer_len(&a->sent)};
     return &a->outcome;
 }
 
@@ -46,6 +51,7 @@ void attempt_fini(struct attempt *a)
 {
     json_decref(a->body);
     buffer_fini(&a->value);
+    buffer_fini(&a->sent);
     arena_free(a->arena);
 }
 
@@ -151,4 +157,70 @@ void attempt_set_value(struct attempt *a, const json_t *value)
     else
         attempt_set_error(a, RECORD_FAIL, "ResultError",
                 "the result is NULL: out of memory, or not valid UTF-8");
+}
+
+/* --- what it wants sent ------------------------------------------------------------- */
+
+/* The id that @signature has been given, else a new one; in the arena. */
+static const char *choose_id(struct attempt *a, json_t *signature)
+{
+    json_t *options = json_object_get(signature, "options");
+    const char *id = json_string_value(json_object_get(options, "task_id"));
+    char uuid[UUID_TEXT_SIZE];
+    struct rng rng;
+
+    if (id && *id)
+        return arena_strdup(a->arena, id);
+    rng_seed_random(&rng);
+    rng_uuid(&rng, uuid);
+    if (!json_is_object(options)) {
+        json_object_set_new(signature, "options", json_object());
+        options = json_object_get(signature, "options");
+    }
+    return json_object_set_new(options, "task_id", json_string(uuid)) == 0
+                   ? arena_strdup(a->arena, uuid)
+                   : NULL;
+}
+
+/* All of @signature or nothing, with room kept for the end of the list. */
+static enum coney_rc add_signature(struct attempt *a, const json_t *signature)
+{
+    bool is_first = buffer_len(&a->sent) == 0;
+    struct buffer text;
+    uint8_t *end;
+
+    buffer_init(&text, a->value.max - buffer_len(&a->value));
+    enum coney_rc rc = buffer_append(&text, is_first ? "[" : ", ", is_first ? 1 : 2);
+    if (rc == CONEY_OK)
+        rc = json_write(signature, &text);
+    if (rc == CONEY_OK)
+        rc = buffer_reserve(&a->sent, buffer_len(&text) + 1, &end);
+    if (rc == CONEY_OK && buffer_len(&text) + 1 > text.max)
+        rc = CONEY_ELIMIT;
+    if (rc == CONEY_OK)
+        rc = buffer_append(&a->sent, buffer_data(&text), buffer_len(&text));
+    if (rc == CONEY_OK)
+        a->value.max = a->host->result_max - buffer_len(&a->sent) - 1;
+    buffer_fini(&text);
+    return rc;
+}
+
+const char *attempt_send(struct attempt *a, json_t *signature)
+{
+    const char *id = NULL;
+    enum coney_rc rc = CONEY_EINVAL;
+    char line[RECORD_LOG_MAX];
+
+    if (json_string_length(json_object_get(signature, "task")) > 0) {
+        id = choose_id(a, signature);
+        rc = id ? add_signature(a, signature) : CONEY_ENOMEM;
+    }
+    if (rc == CONEY_OK)
+        return id;
+    snprintf(line, sizeof(line), "a task that this one wants sent is not taken: %s",
+            rc == CONEY_ELIMIT   ? "too large, with the others and the result"
+            : rc == CONEY_EINVAL ? "not a signature that names a task, or not UTF-8"
+                                 : "out of memory");
+    a->host->log(a->host->ctx, LOG_LEVEL_ERROR, line);
+    return NULL;
 }

@@ -31,6 +31,7 @@ struct attempt {
     const struct attempt_host *host;
     struct arena *arena; /* owned; texts of the outcome */
     struct buffer value; /* owned; its result */
+    struct buffer sent;  /* owned; "[" and the signatures that it wants sent */
     json_t *body;        /* owned; [args, kwargs, ...] once decoded */
     int64_t started_us;  /* wall time */
     int64_t started_ms;  /* monotonic clock */
@@ -62,5 +63,12 @@ void attempt_set_errorf(struct attempt *a, enum record_kind kind, const char *ty
  * as ResultError). */
 void attempt_set_json(struct attempt *a, struct bytes json);
 void attempt_set_value(struct attempt *a, const json_t *value);
+
+/*
+ * Have @signature (borrowed; may be given an id) sent if the outcome is success. The id
+ * of its result, valid as long as the attempt; NULL: it can't be, and the log says why.
+ * Result and signatures together may have host->result_max bytes.
+ */
+const char *attempt_send(struct attempt *a, json_t *signature);
 
 #endif /* CONEY_RUNNER_ATTEMPT_H */

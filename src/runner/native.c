@@ -139,6 +139,13 @@ static void api_set_error(
     t->delay_ms = delay_ms;
 }
 
+static const char *api_send(struct coney_task *task, json_t *signature_take)
+{
+    const char *id = attempt_send(native(task)->attempt, signature_take);
+    json_decref(signature_take);
+    return id;
+}
+
 static void api_runner_log(
         struct coney_runner *runner, enum coney_level level, const char *text)
 {
@@ -169,7 +176,8 @@ static const struct coney_api api = {.size = sizeof(api),
         .set_result = api_set_result,
         .set_error = api_set_error,
         .runner_log = api_runner_log,
-        .node = api_node};
+        .node = api_node,
+        .send = api_send};
 
 /* --- running ------------------------------------------------------------------------ */
 

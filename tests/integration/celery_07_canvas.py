@@ -180,6 +180,32 @@ def check_options(scratch):
     assert coneytest.time.time() - begun >= 1.2, "early"
 
 
+def check_children(scratch):
+    """What a task in C sends is its child, and goes out once, when it succeeds."""
+    def sends(name, ends):
+        path = scratch / name
+        kids = [dict(note.s(name, str(path))), dict(chain(c("demo.add", 1, 1), note.s(str(path))))]
+        return path, app.send_task("demo.sends", (kids, ends), queue="coney.default")
+    for ends in ("well", "retry"):
+        path, parent = sends(f"children-{ends}", ends)
+        ids = parent.get(timeout=20)
+        lines = sorted(lines_of(path, 2))
+        assert lines[1] == [f"children-{ends}", parent.id, parent.id], lines
+        assert lines[0][0] == "2" and lines[0][2] == parent.id, lines
+        assert parent.children[0].id == ids[0] and len(parent.children) == 2, parent.children
+    path, parent = sends("children-fail", "fail")
+    refused(parent, "as asked")
+    far, lost = c("py.add", 1, 2, queue="somebody.elses"), [{"task": "py.add", "options": 5}]
+    told = app.send_task("demo.sends", ([dict(far)], "well"), queue="coney.default")
+    assert len(told.get(timeout=20)) == 1
+    told = app.send_task("demo.sends", (lost, "well"), queue="coney.default")
+    assert len(told.get(timeout=20)) == 1
+    coneytest.wait_for(lambda: coneytest.queue_counts()["coney.dead"][0] >= 2, "dead letters")
+    errors = [letter["properties"]["headers"]["coney-error"] for letter in coneytest.letters()]
+    assert any("somebody.elses" in error for error in errors), errors
+    assert not path.exists()
+
+
 def check_builtins():
     """Celery's own tasks on our queue; the mapped ones are C, in a plugin and a command."""
     def ask(name, *args, **kwargs):
@@ -245,6 +271,7 @@ def main():
         config = scratch.config(coneytest.worker_config(
             plugins=("demo",), worker={"foreign": ["py*"]},
             tasks={"*": {"retry": {"max": 0}}, "py.*": {"queue": "python"},
+                   "demo.sends": {"retry": {"max": 1}},
                    "sh.cat": {"command": ["/bin/sh", "-c", CAT]}}))
         kombu.Connection(coneytest.ENV["CONEY_BROKER_PLAIN_AUTH_URL"]).channel().queue_declare(
             "python", durable=True, auto_delete=False)
@@ -259,6 +286,7 @@ def main():
             coneytest.letters()
             check_refusals(worker)
             check_chords()
+            check_children(where)
             coneytest.wait_for(lambda: not coneytest.busy_queues(), "all queues to be empty")
     print("callbacks, errbacks, chains and groups over C and Python; refusals told and kept")
 

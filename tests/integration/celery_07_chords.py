@@ -72,6 +72,10 @@ def check_shapes(client):
                       add(3))) == 13
     assert both(f"celery.chain({add(1)}, {fan}, task('demo.total'), {fan}, task('demo.total'))"
                 ) == 34 + 34 + 30
+    # The id of what a task in C sends is that of its result.
+    for canvas, wanted in ((f"celery.chain({add(1)}, task('demo.add', 5))", 7), (inner, 6)):
+        kid, = value(client, f"task('demo.sends', [dict({canvas})], 'well')")
+        assert client(f"outcome({kid!r}, 60)")["value"] == wanted
     # Celery 5.2 waits for itself here.
     assert value(client, chord("task('demo.echo')", f"celery.chain({add(1)}, {fan})", add(3))
                  ) == [[[[12, 22], 6]], {}]

@@ -299,6 +299,29 @@ static enum coney_outcome descriptors(
     return coney_succeed(task, list);
 }
 
+/* sends(signatures, ends): send each, then end as said; the ids. */
+static enum coney_outcome sends(struct coney_task *task, json_t *args, json_t *kwargs)
+{
+    json_t *signatures, *ids = json_array();
+    const char *ends = "well";
+    UNUSED(kwargs);
+    if (json_unpack(args, "[o, s]", &signatures, &ends) != 0)
+        return coney_fail(task, "TypeError", "sends wants signatures and an end");
+    for (size_t i = 0; i < json_array_size(signatures); i++) {
+        json_t *one = json_incref(json_array_get(signatures, i));
+        const char *id = json_is_string(one) ? coney_send_task(task,
+                                                       json_string_value(one), NULL, NULL)
+                                             : coney_send_canvas(task, json_incref(one));
+        json_array_append_new(ids, id ? json_string(id) : json_null());
+        json_decref(one);
+    }
+    if (strcmp(ends, "retry") == 0 && coney_task_retries(task) == 0)
+        return coney_retry(task, 100, "NotYet", "once more");
+    if (strcmp(ends, "fail") == 0)
+        return coney_reject(task, "OddError", "as asked");
+    return coney_succeed(task, ids);
+}
+
 /* append(path, line): a ledger that tells after the fact who ran. */
 static enum coney_outcome append(struct coney_task *task, json_t *args, json_t *kwargs)
 {
@@ -351,6 +374,7 @@ static const struct coney_task_def tasks[] = {
         {"demo.fork", forks, 0, 0, 0, NULL},
         {"demo.stray", strays, 0, 0, 0, NULL},
         {"demo.descriptors", descriptors, 0, 0, 0, NULL},
+        {"demo.sends", sends, 0, 0, 0, NULL},
         {"demo.append", append, 0, 0, 0, "append a line and our pid to a file"},
 };
 CONEY_PLUGIN("demo", tasks, init, fini);

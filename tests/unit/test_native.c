@@ -14,6 +14,7 @@ struct fixture {
     struct attempt_host host;
     bool is_soft_limit;
     unsigned logged;
+    enum log_level wanted_level; /* of what is logged */
     char last_log[RECORD_LOG_MAX];
     struct attempt attempt;
     char result[4096]; /* of the last run, terminated */
@@ -27,7 +28,7 @@ static bool is_soft_limit(void *ctx)
 static void keep_log(void *ctx, enum log_level level, const char *text)
 {
     struct fixture *f = ctx;
-    assert_int_equal(level, LOG_LEVEL_INFO);
+    assert_int_equal(level, f->wanted_level);
     snprintf(f->last_log, sizeof(f->last_log), "%s", text);
     f->logged++;
 }
@@ -45,6 +46,7 @@ static int setup(void **state)
             .ctx = f,
             .wake_fd = -1,
             .result_max = 1000};
+    f->wanted_level = LOG_LEVEL_INFO;
     *state = f;
     return 0;
 }
@@ -237,6 +239,86 @@ static void a_result_that_cannot_be_kept_fails(void **state)
             "the result is larger than 1000 bytes");
 }
 
+static void assert_published(const struct record_outcome *o, const char *expected)
+{
+    char text[4096];
+    snprintf(text, sizeof(text), "%.*s", (int)o->publish.len,
+            o->publish.len > 0 ? (const char *)o->publish.data : "");
+    assert_string_equal(text, expected);
+}
+
+static void what_a_task_sends_goes_with_its_success(void **state)
+{
+    struct fixture *f = *state;
+    const char *const two =
+            "[[[{\"task\": \"a\", \"options\": {\"task_id\": \"x\"}}, {\"task\": \"b\", "
+            "\"options\": {\"task_id\": \"y\", \"queue\": \"q\"}}], \"well\"], {}, null]";
+    const struct record_outcome *o = run(f, "sends", two);
+    assert_int_equal(o->kind, RECORD_SUCCESS);
+    assert_string_equal(f->result, "[\"x\", \"y\"]");
+    assert_published(o,
+            "[{\"task\": \"a\", \"options\": {\"task_id\": \"x\"}}, {\"task\": "
+            "\"b\", \"options\": {\"task_id\": \"y\", \"queue\": \"q\"}}]");
+    o = run(f, "sends", "[[[{\"task\": \"a\"}], \"fail\"], {}, null]");
+    assert_int_equal(o->kind, RECORD_REJECT);
+    assert_published(o, "");
+}
+
+static void a_child_without_an_id_gets_one(void **state)
+{
+    struct fixture *f = *state;
+    char expected[200];
+    const struct record_outcome *o = run(f, "sends", "[[[\"a\"], \"well\"], {}, null]");
+    assert_int_equal(strlen(f->result), 36 + 4);
+    snprintf(expected, sizeof(expected),
+            "[{\"task\": \"a\", \"args\": [], \"kwargs\": {}, \"options\": {\"task_id\": "
+            "%.38s}}]",
+            f->result + 1);
+    assert_published(o, expected);
+}
+
+static void what_is_no_signature_is_not_taken(void **state)
+{
+    struct fixture *f = *state;
+    static const char *const wrong[] = {
+            "{}", "5", "[]", "{\"task\": \"\"}", "{\"task\": 7}"};
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        char body[100];
+        snprintf(body, sizeof(body), "[[[%s], \"well\"], {}, null]", wrong[i]);
+        f->wanted_level = LOG_LEVEL_ERROR;
+        const struct record_outcome *o = run(f, "sends", body);
+        assert_string_equal(f->result, "[null]");
+        assert_published(o, "");
+        assert_non_null(strstr(f->last_log, "names a task"));
+    }
+}
+
+static void children_and_result_share_the_room(void **state)
+{
+    struct fixture *f = *state;
+    char long_text[700], body[1600];
+    memset(long_text, 'x', sizeof(long_text) - 1);
+    long_text[sizeof(long_text) - 1] = '\0';
+    f->wanted_level = LOG_LEVEL_ERROR;
+    snprintf(body, sizeof(body),
+            "[[[{\"task\": \"%s\", \"options\": {\"task_id\": \"x\"}}, {\"task\": \"%s\"}], "
+            "\"well\"], {}, null]",
+            long_text, long_text);
+    const struct record_outcome *o = run(f, "sends", body);
+    assert_int_equal(o->kind, RECORD_SUCCESS);
+    assert_string_equal(f->result, "[\"x\", null]");
+    assert_non_null(strstr(f->last_log, "too large"));
+    assert_true(o->publish.len + o->value.len <= 1000);
+    char ids[300];
+    memset(ids, 'i', sizeof(ids) - 1);
+    ids[sizeof(ids) - 1] = '\0';
+    snprintf(body, sizeof(body),
+            "[[[{\"task\": \"%s\", \"options\": {\"task_id\": \"%s\"}}], \"well\"], {}, null]",
+            long_text + 200, ids);
+    assert_error(run(f, "sends", body), RECORD_FAIL, "ResultTooLarge",
+            "the result is larger than 160 bytes");
+}
+
 static void texts_are_made_printable(void **state)
 {
     struct fixture *f = *state;
@@ -317,6 +399,10 @@ int main(void)
             FIXTURE(an_outcome_without_a_reason_says_so),
             FIXTURE(the_return_value_decides_over_what_was_said),
             FIXTURE(a_result_that_cannot_be_kept_fails),
+            FIXTURE(what_a_task_sends_goes_with_its_success),
+            FIXTURE(a_child_without_an_id_gets_one),
+            FIXTURE(what_is_no_signature_is_not_taken),
+            FIXTURE(children_and_result_share_the_room),
             FIXTURE(texts_are_made_printable),
             FIXTURE(progress_reaches_the_host),
             FIXTURE(a_task_sees_whether_its_soft_limit_has_passed),
