@@ -173,6 +173,13 @@ static bool is_settled(const char *name)
     return false;
 }
 
+/* What a settings file has imported shows among its settings. */
+static bool is_module(const json_t *value)
+{
+    const char *text = json_string_value(value);
+    return text && strncmp(text, "<module ", strlen("<module ")) == 0;
+}
+
 /* Settings that somebody has made and that have no place here. */
 static void note_settings(const struct celery_fleet *f, struct paper *p)
 {
@@ -180,7 +187,8 @@ static void note_settings(const struct celery_fleet *f, struct paper *p)
     for (void *at = json_object_iter(conf); at; at = json_object_iter_next(conf, at)) {
         const char *name = json_object_iter_key(at);
         const json_t *value = json_object_iter_value(at);
-        if (is_settled(name) || json_is_null(value) || json_is_false(value))
+        if (is_settled(name) || json_is_null(value) || json_is_false(value) ||
+                is_module(value))
             continue;
         paper_note(p, "setting %s: %s", name, paper_json(p, value));
     }
