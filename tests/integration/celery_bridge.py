@@ -1,15 +1,16 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-# coney-test: timeout=180
+# coney-test: timeout=240
 """The Celery bridge: an app that knows nothing of Coney (tests/support/bridged.py) runs under it,
-and a Celery client sees what it would see of a Celery worker."""
+and a Celery client sees what it would see of a Celery worker. With every version of Celery."""
 import json
-import sys
+import shutil
 
 import celery
 import celery.exceptions
 import kombu
 
+import celerypeers
 import coneytest
 
 ENV = coneytest.ENV
@@ -39,13 +40,18 @@ def failure(result):
     raise AssertionError(f"no failure but {value!r}")
 
 
+def plain(value):
+    """What a client of Celery 5.2 leaves as it came from one of 5.5."""
+    return value["__value__"] if isinstance(value, dict) and "__type__" in value else value
+
+
 def values():
     assert get("core.add", 2, 3) == 5
     assert get("core.add", 2 ** 63, 1) == 2 ** 63 + 1
     nan = get("core.echo", float("nan"), -2 ** 63)
     assert nan[0][0] != nan[0][0] and nan[0][1] == -2 ** 63, nan
     assert get("core.echo", "Grüße \ud83d\ude00", [], {}) == [["Grüße \U0001f600", [], {}], {}]
-    typed = get("core.typed")
+    typed = {key: plain(value) for key, value in get("core.typed").items()}
     assert str(typed["price"]) == "9.50" and "2026-01-02" in str(typed["when"]), typed
     print("values: 2^63, NaN, times, decimals and UUIDs as Celery has them")
 
@@ -161,15 +167,29 @@ def handlers(notes):
     print("handlers and signals: all of them, in order")
 
 
-def main():
+# What Debian 13's Python does in its tree, where the directory is lost on the way.
+INSIDE = "import os, runpy, sys; os.chdir(sys.argv.pop(1)); del sys.argv[0]; " \
+         "runpy.run_path(sys.argv[0], run_name='__main__')"
+
+
+def server_of(version, scratch):
+    """The bridge under that version of Celery: the task's settings."""
+    bridge = scratch.path / "bridge"
+    shutil.copy(BRIDGE, bridge)
+    inside = [] if version == celerypeers.own_version() else ["-c", INSIDE, HERE]
+    return {"server": [*celerypeers.python(version), *inside, str(bridge), "-A", "bridged"],
+            "directory": HERE, "start_timeout": "60s", "retry": {"max": 0},
+            "environment": {"BRIDGED": PLAIN, "NOTES": str(scratch.path / "notes"),
+                            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHONDONTWRITEBYTECODE": "1",
+                            "CELERY55_BIND": str(scratch.path)}}
+
+
+def check(version):
     with coneytest.Scratch() as scratch:
-        notes = str(scratch.path / "notes")
-        core = {"server": [sys.executable, BRIDGE, "-A", "bridged"], "directory": HERE,
-                "environment": {"BRIDGED": PLAIN, "NOTES": notes, "PYTHONDONTWRITEBYTECODE": "1"},
-                "retry": {"max": 0}}
         config = scratch.config(coneytest.worker_config(
-            plugins=(), worker={"concurrency": 1}, tasks={"core.*": core}))
+            plugins=(), worker={"concurrency": 1}, tasks={"core.*": server_of(version, scratch)}))
         with coneytest.Worker(config) as worker:
+            assert get("core.version").startswith(version)
             values()
             requests()
             retries()
@@ -177,12 +197,17 @@ def main():
             ends()
             children(worker)
             limits()
-            handlers(notes)
+            handlers(scratch.path / "notes")
             assert "adding 2 3" in worker.log(), "what a task prints is logged"
     letters = coneytest.letters()
     reasons = sorted(letter["properties"]["headers"]["coney-reason"] for letter in letters)
-    print("dead letters:", ", ".join(reasons))
+    print(f"Celery {version}: dead letters:", ", ".join(reasons))
     assert "crashed" in reasons and "rejected" in reasons and "timed_out" in reasons, reasons
+
+
+def main():
+    for version in celerypeers.versions():
+        check(version)
 
 
 if __name__ == "__main__":

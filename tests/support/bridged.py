@@ -60,6 +60,11 @@ def add(x, y):
     return x + y
 
 
+@shared_task(name="core.version")
+def version():
+    return celery.__version__
+
+
 @shared_task(name="core.noting", base=Noting, bind=True, max_retries=1)
 def noting(self, how):
     if how == "retry" and self.request.retries == 0:
