@@ -246,7 +246,8 @@ static void write_task(const struct celery_fleet *f, const struct adoption_optio
     bool has_server = strchr(t.name, '.') != NULL;
     read_specifics(f, &t, &s, p);
     if (has_server && !has_specifics(&s)) {
-        paper_put(p, "  # %s: nothing of its own\n", paper_comment(p, t.name));
+        /* Named all the same: `inspect registered` knows it then. */
+        paper_put(p, "  %s: {}\n", paper_scalar(p, t.name));
         return;
     }
     paper_put(p, "  %s:\n", paper_scalar(p, t.name));

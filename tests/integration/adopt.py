@@ -51,6 +51,11 @@ def check_bridge(path):
     assert shop.flaky.apply_async(queue="shop").get(timeout=30) == 2
     out, _ = run_coney("send", "--config", path, "shop.mail", '"Esi"', "--wait")
     assert out == '"mailed Esi"\n', out
+    out, _ = run_coney("inspect", "registered", "--json", "--config", path)
+    (tasks,) = json.loads(out).values()
+    names = [task.split()[0] for task in tasks]
+    assert [n for n in names if n.startswith("shop.")] == [
+        "shop.add", "shop.flaky", "shop.mail", "shop.report", "shop.sleep"], names
     out, _ = run_coney("status", "--config", path)
     assert "coney@" in out and "mail" in out and "celery" not in out, out
 

@@ -105,7 +105,7 @@ static void an_application_moves_with_its_limits(void **state)
     has("  \"shop.*\":\n    server: [/bridge, -A, shop]");
     has("  flat:\n    server: [/bridge, -A, shop]");
     has("    - \"amqp://guest:guest@localhost:5672/\"\n");
-    has("  # shop.add: nothing of its own\n");
+    has("  shop.add: {}\n");
     has("  expires: 5h\n");
     assert_string_equal(a.notes, "");
     config_free(a.config);
