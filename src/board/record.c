@@ -164,6 +164,7 @@ enum coney_rc record_outcome_encode(
     put_blob(&w, o->children);
     put_u32(&w, o->no_result ? 1 : 0);
     put_blob(&w, o->publish);
+    put_blob(&w, o->tasks);
     put_blob(&w, o->again);
     put_range(&w, o->delay_ms, RECORD_NONE, INT64_MAX);
     put_range(&w, o->max_retries, RECORD_NONE, INT64_MAX);
@@ -381,6 +382,7 @@ enum coney_rc record_outcome_decode(
     o->children = take_blob(&r);
     o->no_result = take_choice(&r, 2) == 1;
     o->publish = take_blob(&r);
+    o->tasks = take_blob(&r);
     o->again = take_blob(&r);
     o->delay_ms = take_range(&r, RECORD_NONE, INT64_MAX);
     o->max_retries = take_range(&r, RECORD_NONE, INT64_MAX);

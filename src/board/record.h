@@ -92,6 +92,7 @@ struct record_outcome {
     struct bytes children; /* JSON array of Celery's result tuples: tasks it has sent */
     bool no_result;        /* the task wants none to be stored */
     struct bytes publish;  /* JSON array of signatures to send for it */
+    struct bytes tasks;    /* JSON array of names: what its server, new, has told */
     struct bytes again;    /* RETRY: JSON [args, kwargs] for the next attempt */
     int64_t delay_ms;      /* RETRY: RECORD_NONE: the policy's */
     int64_t max_retries;   /* RETRY, FAIL: RECORD_NONE: the policy's */

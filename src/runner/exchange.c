@@ -361,6 +361,7 @@ static void take_ready(struct reading *r, struct exchange_message *m)
                 (int)EXCHANGE_PROTOCOL);
     m->wants_signal = notice && strcmp(notice, "signal") == 0;
     m->name = take_text(r, r->root, "name", TYPE_MAX);
+    m->tasks = take_json(r, "tasks", JSON_ARRAY);
 }
 
 static void take_message(struct reading *r, struct exchange_message *m)

@@ -39,6 +39,7 @@ struct exchange_message {
     enum exchange_kind kind;
     bool wants_signal;             /* EXCHANGE_READY: SIGUSR1 at a soft limit */
     const char *name;              /* EXCHANGE_READY: of itself, for people; NULL: none */
+    struct bytes tasks;            /* EXCHANGE_READY: JSON array of names; empty: none */
     enum log_level level;          /* EXCHANGE_LOG */
     const char *text;              /* EXCHANGE_LOG */
     const char *id;                /* EXCHANGE_OUTCOME: of the task */

@@ -21,7 +21,10 @@ enum {
     THROTTLE_BASE_MS = 1000,
     THROTTLE_CAP_MS = 60 * 1000,
     REQUEUE_MIN_MS = 2000,
-    END_TEXT_SIZE = 80
+    END_TEXT_SIZE = 80,
+    TASKS_MAX = 512 * 1024, /* bytes of their names */
+    OUTCOME_TEXTS_MAX =
+            64 * 1024 /* of an outcome's other texts: exchange.c bounds them */
 };
 
 struct server {
@@ -30,6 +33,7 @@ struct server {
     struct record_command command;
     struct server_proc proc;
     bool wants_signal;
+    struct buffer tasks; /* what it has told of itself, until that is passed on */
     int64_t throttle_ms; /* 0: its last start went well */
     int64_t next_start_ms;
 };
@@ -56,6 +60,7 @@ static void server_free(struct server *s)
 {
     server_proc_kill(&s->proc);
     server_proc_fini(&s->proc);
+    buffer_fini(&s->tasks);
     arena_free(s->arena);
     free(s);
 }
@@ -125,6 +130,7 @@ static struct server *server_new(const struct record_command *c)
     if (!s)
         return NULL;
     server_proc_init(&s->proc);
+    buffer_init(&s->tasks, TASKS_MAX);
     s->arena = arena_new(0);
     s->command = (struct record_command){.umask = c->umask, .start_ms = c->start_ms};
     bool is_whole = s->arena && copy_texts(s->arena, &c->argv, &s->command.argv) &&
@@ -235,6 +241,10 @@ static enum coney_rc await_ready(
     if (rc != CONEY_OK)
         return rc;
     s->wants_signal = m.wants_signal;
+    buffer_clear(&s->tasks);
+    if (m.tasks.len > 0 &&
+            buffer_append(&s->tasks, m.tasks.data, m.tasks.len) != CONEY_OK)
+        say(a, LOG_LEVEL_WARNING, "the server's list of tasks is too long to be kept");
     exchange_drop(&s->proc.in, text);
     return CONEY_OK;
 }
@@ -409,6 +419,20 @@ static bool ask(struct server *s, struct attempt *a)
     return true;
 }
 
+/* What a new server can run goes with the first outcome that has room for it. */
+static void pass_on_tasks(struct server *s, struct attempt *a)
+{
+    struct record_outcome *o = &a->outcome;
+    const struct bytes tasks = {buffer_data(&s->tasks), buffer_len(&s->tasks)};
+    size_t used = buffer_len(&a->value) + o->children.len + o->publish.len +
+                  o->again.len + o->error_args.len + OUTCOME_TEXTS_MAX;
+
+    if (tasks.len == 0 || used + tasks.len > a->host->result_max)
+        return;
+    o->tasks = arena_copy(a->arena, tasks);
+    buffer_clear(&s->tasks);
+}
+
 void server_run(struct server_set *set, struct attempt *a)
 {
     struct server *s = find_or_add(set, &a->job->command);
@@ -417,7 +441,9 @@ void server_run(struct server_set *set, struct attempt *a)
         return;
     }
     for (int tries = 0; tries < ASK_TRIES; tries++)
-        if (!make_ready(set, s, a) || ask(s, a))
+        if (!make_ready(set, s, a) || ask(s, a)) {
+            pass_on_tasks(s, a);
             return;
+        }
     keep_crash(a, &s->proc);
 }

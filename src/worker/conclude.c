@@ -292,6 +292,8 @@ void conclude_outcome(struct worker *w, struct job *j, const struct outcome *o)
         dispatcher_finished(w->dispatcher, j->ready.class_index);
     }
     j->state = JOB_NEW;
+    if (o->tasks.len > 0)
+        generation_learn(j->generation, o->tasks);
     if (is_terminated(w, j, o)) {
         pool_kill_runner(w->pool, o->runner_pid); /* for what its task has started */
         conclude_revoked(w, j, REVOKED_TERMINATED, j->terminated_by);

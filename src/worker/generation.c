@@ -3,11 +3,16 @@
 #include "worker/generation.h"
 
 #include "base/error.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "config/texts.h"
 
 #include <assert.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { KNOWN_MAX = 10000 };
 
 static int compare_offers(const void *a, const void *b)
 {
@@ -57,6 +62,7 @@ void generation_unref(struct generation *s)
     if (s->refs > 0)
         return;
     offered_tasks_fini(&s->offered);
+    json_decref(s->known);
     topology_free(s->topology);
     config_free(s->config);
     free(s);
@@ -95,8 +101,12 @@ bool generation_can_run(
 size_t generation_tasks(const struct generation *s, const char ***names)
 {
     const struct string_list *patterns = &s->config->task_patterns;
-    const char **list = calloc(s->offered.count + patterns->count + 1, sizeof(*list));
+    const char **list =
+            calloc(s->offered.count + patterns->count + json_object_size(s->known) + 1,
+                    sizeof(*list));
     size_t count = 0;
+    const char *known;
+    json_t *value;
 
     *names = list;
     if (!list)
@@ -110,7 +120,50 @@ size_t generation_tasks(const struct generation *s, const char ***names)
         if (policy && generation_can_run(s, policy, name))
             list[count++] = name;
     }
+    json_object_foreach(s->known, known, value) list[count++] = known;
     return count;
+}
+
+/* Celery's own tasks run here (builtin.c), not in a server. */
+static void learn(struct generation *s, const char *name)
+{
+    const struct policy *policy = config_policy(s->config, name);
+
+    if (!policy || strncmp(name, "celery.", strlen("celery.")) == 0 ||
+            policy->handler != HANDLER_SERVER || json_object_size(s->known) >= KNOWN_MAX)
+        return;
+    if (!s->known)
+        s->known = json_object();
+    (void)json_object_set_new(s->known, name, json_true());
+}
+
+void generation_learn(struct generation *s, struct bytes names)
+{
+    const struct json_limits limits = {
+            .text_max = names.len, .values_max = KNOWN_MAX + 1, .depth_max = 2};
+    struct coney_error err;
+    json_t *list = NULL;
+
+    if (json_read(names, &limits, &list, &err) != CONEY_OK) {
+        log_warning("a task server's list of tasks can't be read: %s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < json_array_size(list); i++) {
+        const json_t *one = json_array_get(list, i);
+        const char *name = json_string_value(one);
+        if (name && strlen(name) == json_string_length(one) &&
+                text_check_task(name, NULL) == CONEY_OK)
+            learn(s, name);
+    }
+    json_decref(list);
+}
+
+void generation_inherit(struct generation *s, const struct generation *old)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(old->known, name, value) learn(s, name);
 }
 
 static int64_t first_set(int64_t a, int64_t b, int64_t c)

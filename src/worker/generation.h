@@ -7,6 +7,7 @@
 #ifndef CONEY_WORKER_GENERATION_H
 #define CONEY_WORKER_GENERATION_H
 
+#include "base/buffer.h"
 #include "config/config.h"
 #include "message/task.h"
 #include "queue/topology.h"
@@ -17,6 +18,7 @@ struct generation {
     struct config *config;        /* owned */
     struct topology *topology;    /* owned */
     struct offered_tasks offered; /* owned; sorted by name */
+    json_t *known; /* owned; an object: names that task servers have told; NULL: none */
 };
 
 /* What holds for one task after message, configuration and plugin have had their say. */
@@ -47,10 +49,16 @@ bool generation_can_run(
         const struct generation *s, const struct policy *policy, const char *task);
 /*
  * The names of the tasks that it can run, as far as they are known: those that plugins
- * offer, and those that the configuration names in full. An array of borrowed names, the
+ * offer, those that the configuration names in full, and those that task servers have
+ * told of. An array of borrowed names, the
  * caller's to free; not sorted, and a name may be there twice. 0: none, or no memory.
  */
 size_t generation_tasks(const struct generation *s, const char ***names);
+/* A task server has told that it knows @names (a JSON array, unchecked): those that the
+ * configuration gives to a server are known from now on. */
+void generation_learn(struct generation *s, struct bytes names);
+/* All that @old knows, and that holds for @s. */
+void generation_inherit(struct generation *s, const struct generation *old);
 /* For @task under @policy. Message beats configuration beats plugin; a message's limit is
  * TASK_NONE when absent. */
 struct limits generation_limits(const struct generation *s, const struct policy *policy,

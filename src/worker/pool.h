@@ -67,13 +67,15 @@ struct outcome {
     struct bytes children;    /* JSON array of Celery's result tuples; empty: none */
     bool no_result;           /* the task wants none to be stored */
     struct bytes publish; /* JSON array of signatures to send for the task; likewise */
-    struct bytes again;   /* RETRY: JSON [args, kwargs] for the next attempt; empty:
-                             those it had */
-    int64_t delay_ms;     /* RETRY: -1: the policy's */
-    int64_t max_retries;  /* RETRY, FAIL: -1: the policy's */
-    int signal;           /* 0: none */
-    int exit_status;      /* -1: none */
-    int64_t max_rss_kib;  /* -1: unknown */
+    struct bytes
+            tasks; /* JSON array of names that its server knows; empty: told already */
+    struct bytes again;       /* RETRY: JSON [args, kwargs] for the next attempt; empty:
+                                 those it had */
+    int64_t delay_ms;         /* RETRY: -1: the policy's */
+    int64_t max_retries;      /* RETRY, FAIL: -1: the policy's */
+    int signal;               /* 0: none */
+    int exit_status;          /* -1: none */
+    int64_t max_rss_kib;      /* -1: unknown */
     struct bytes stderr_tail; /* what the attempt wrote to stderr last; at most 8 KiB */
     int64_t started_us;       /* wall time; 0: never started */
     int64_t duration_ms;

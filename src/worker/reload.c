@@ -141,6 +141,7 @@ static void apply(struct worker *w, struct generation *s)
         generation_unref(s);
         return;
     }
+    generation_inherit(s, old);
     w->generation = s;
     refill(w, d);
     log_set_level(c->log_level);

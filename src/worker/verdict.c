@@ -92,6 +92,7 @@ void verdict_said(const struct record_outcome *said, struct outcome *o)
             .children = said->children,
             .no_result = said->no_result,
             .publish = said->publish,
+            .tasks = said->tasks,
             .again = said->again,
             .delay_ms = said->delay_ms,
             .max_retries = said->max_retries,

@@ -45,6 +45,15 @@ def plain(value):
     return value["__value__"] if isinstance(value, dict) and "__type__" in value else value
 
 
+def known():
+    """The configuration has only a pattern; the bridge has told what fits it."""
+    (names,) = app.control.inspect(timeout=3).registered().values()
+    names = [name.split()[0] for name in names]
+    assert "core.add" in names and "core.send_sms" in names and len(names) > 20, names
+    assert all(name.startswith("core.") for name in names), names
+    print(f"inspect registered: {len(names)} tasks")
+
+
 def values():
     assert get("core.add", 2, 3) == 5
     assert get("core.add", 2 ** 63, 1) == 2 ** 63 + 1
@@ -190,6 +199,7 @@ def check(version):
             plugins=(), worker={"concurrency": 1}, tasks={"core.*": server_of(version, scratch)}))
         with coneytest.Worker(config) as worker:
             assert get("core.version").startswith(version)
+            known()
             values()
             requests()
             retries()

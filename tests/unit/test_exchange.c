@@ -203,6 +203,15 @@ static void ready_says_how_it_wants_to_be_told_of_limits(void **state)
             CONEY_OK);
     assert_true(f->m.wants_signal);
     assert_string_equal(f->m.name, "php");
+    assert_int_equal(f->m.tasks.len, 0);
+    assert_int_equal(
+            read_text(f, "{\"type\":\"ready\",\"protocol\":1,\"tasks\":[\"a\", \"b\"]}"),
+            CONEY_OK);
+    assert_int_equal(f->m.tasks.len, 10);
+    assert_memory_equal(f->m.tasks.data, "[\"a\", \"b\"]", 10);
+    assert_int_equal(
+            read_text(f, "{\"type\":\"ready\",\"protocol\":1,\"tasks\":{\"a\":1}}"),
+            CONEY_ESYNTAX);
 }
 
 static void a_log_line_has_a_level(void **state)

@@ -47,6 +47,7 @@ static struct record_outcome full_outcome(void)
             .children = {"[]", 2},
             .no_result = true,
             .publish = {"[{}]", 4},
+            .tasks = {"[\"a\"]", 5},
             .again = {"[[2], {}]", 9},
             .delay_ms = 1500,
             .max_retries = 7,
@@ -149,6 +150,7 @@ static void an_outcome_comes_back_whole(void **state)
     assert_string_equal(back.children.data, "[]");
     assert_true(back.no_result);
     assert_string_equal(back.publish.data, "[{}]");
+    assert_string_equal(back.tasks.data, "[\"a\"]");
     assert_string_equal(back.again.data, "[[2], {}]");
     assert_int_equal(back.delay_ms, 1500);
     assert_int_equal(back.max_retries, 7);
