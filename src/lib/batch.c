@@ -15,7 +15,6 @@ struct packer {
     struct coney_client *client;
     enum coney_reply reply;
     struct rng rng;
-    struct redis_commands *stored;
     struct batch *out;
 };
 
@@ -25,12 +24,13 @@ void batch_fini(struct batch *l)
         outgoing_free(l->messages[i]);
     free(l->messages);
     json_decref(l->results);
+    redis_commands_fini(&l->stored);
     *l = (struct batch){.count = 0};
 }
 
 /* --- queues ----------------------------------------------------------------------- */
 
-static void resolve(const struct coney_client *c, json_t *v);
+static void resolve(const struct coney_client *c, json_t *s);
 
 static void resolve_all(const struct coney_client *c, json_t *list)
 {
@@ -112,8 +112,8 @@ static enum coney_rc note_chord(
             .group = a->group,
             .expires_s = c->expires_ms == CONFIG_NONE ? 0 : c->expires_ms / 1000};
     enum coney_rc rc = a->kind == CANVAS_SET_SIZE
-                               ? chord_set_size(&keys, a->size, l->stored)
-                               : chord_save_shape(&keys, a->value, l->stored);
+                               ? chord_set_size(&keys, a->size, &l->out->stored)
+                               : chord_save_shape(&keys, a->value, &l->out->stored);
 
     return rc == CONEY_OK ? rc : error_set(err, rc, "chord: %s", coney_rc_name(rc));
 }
@@ -136,14 +136,14 @@ static enum coney_rc carry_out(
 }
 
 enum coney_rc batch_prepare(struct coney_client *c, const struct coney_canvas *canvas,
-        enum coney_reply reply, struct redis_commands *stored, struct batch *out,
-        struct coney_error *err)
+        enum coney_reply reply, struct batch *out, struct coney_error *err)
 {
-    struct packer l = {.client = c, .reply = reply, .stored = stored, .out = out};
+    struct packer l = {.client = c, .reply = reply, .out = out};
     json_t *signature = json_deep_copy(canvas->signature);
     struct canvas_plan plan;
 
     *out = (struct batch){.count = 0};
+    redis_commands_init(&out->stored);
     if (!signature)
         return error_set_nomem(err);
     resolve(c, signature);

@@ -18,16 +18,16 @@ struct coney_canvas {
 struct batch {
     struct outgoing **messages; /* owned, as is each of them */
     size_t count;
-    json_t *results; /* owned: the tuple */
+    json_t *results;              /* owned: the tuple */
+    struct redis_commands stored; /* what the result store must know before they go */
 };
 
 /*
- * Make all messages of @canvas, and add to @stored what the result store must know before
- * they go. Takes and releases the lock. @out is the caller's, for batch_fini(), whatever
- * is returned. Errors as of coney_canvas_send().
+ * Make all messages of @canvas. Takes and releases the lock. @out is the caller's, for
+ * batch_fini(), whatever is returned. Errors as of coney_canvas_send().
  */
 enum coney_rc batch_prepare(struct coney_client *c, const struct coney_canvas *canvas,
-        enum coney_reply reply, struct redis_commands *stored, struct batch *out,
+        enum coney_reply reply, struct batch *out,
         struct coney_error *err) CONEY_MUST_CHECK;
 void batch_fini(struct batch *l);
 

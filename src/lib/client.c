@@ -295,7 +295,6 @@ static enum coney_rc tell_results(struct coney_canvas *canvas, const struct batc
 enum coney_rc coney_canvas_send(struct coney_client *client, struct coney_canvas *canvas,
         enum coney_reply reply, char id[CONEY_ID_SIZE], struct coney_error *err)
 {
-    struct redis_commands stored;
     struct batch batch;
 
     if (is_foreign(client))
@@ -306,16 +305,15 @@ enum coney_rc coney_canvas_send(struct coney_client *client, struct coney_canvas
         return error_set(err, canvas->error.rc, "%s", canvas->error.text);
     if (stored_is_used(client))
         reply = CONEY_REPLY_NONE; /* they go to the store, unasked */
-    redis_commands_init(&stored);
-    enum coney_rc rc = batch_prepare(client, canvas, reply, &stored, &batch, err);
+    enum coney_rc rc = batch_prepare(client, canvas, reply, &batch, err);
     if (rc == CONEY_OK)
         rc = tell_results(canvas, &batch, id, err);
-    if (rc == CONEY_OK && stored.count > 0)
-        rc = stored_write(client, &stored, (unsigned)client->outbox.timeout_ms, err);
+    if (rc == CONEY_OK && batch.stored.count > 0)
+        rc = stored_write(
+                client, &batch.stored, (unsigned)client->outbox.timeout_ms, err);
     if (rc == CONEY_OK)
         rc = publish_all(client, &batch, err);
     batch_fini(&batch);
-    redis_commands_fini(&stored);
     return rc;
 }
 

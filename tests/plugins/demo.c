@@ -302,11 +302,12 @@ static enum coney_outcome descriptors(
 /* sends(signatures, ends): send each, then end as said; the ids. */
 static enum coney_outcome sends(struct coney_task *task, json_t *args, json_t *kwargs)
 {
-    json_t *signatures, *ids = json_array();
+    json_t *signatures;
     const char *ends = "well";
     UNUSED(kwargs);
     if (json_unpack(args, "[o, s]", &signatures, &ends) != 0)
         return coney_fail(task, "TypeError", "sends wants signatures and an end");
+    json_t *ids = json_array();
     for (size_t i = 0; i < json_array_size(signatures); i++) {
         json_t *one = json_incref(json_array_get(signatures, i));
         const char *id = json_is_string(one) ? coney_send_task(task,
@@ -315,11 +316,12 @@ static enum coney_outcome sends(struct coney_task *task, json_t *args, json_t *k
         json_array_append_new(ids, id ? json_string(id) : json_null());
         json_decref(one);
     }
-    if (strcmp(ends, "retry") == 0 && coney_task_retries(task) == 0)
+    if (strcmp(ends, "well") == 0 || coney_task_retries(task) > 0)
+        return coney_succeed(task, ids);
+    json_decref(ids);
+    if (strcmp(ends, "retry") == 0)
         return coney_retry(task, 100, "NotYet", "once more");
-    if (strcmp(ends, "fail") == 0)
-        return coney_reject(task, "OddError", "as asked");
-    return coney_succeed(task, ids);
+    return coney_reject(task, "OddError", "as asked");
 }
 
 /* append(path, line): a ledger that tells after the fact who ran. */

@@ -19,7 +19,6 @@ static const char with_rpc[] = "broker: {urls: [\"amqp://127.0.0.1:1/\"]}\n";
 
 struct sent {
     struct coney_client *client;
-    struct redis_commands stored;
     struct batch batch;
     struct coney_error err;
     enum coney_rc rc;
@@ -54,11 +53,9 @@ static void prepare(struct sent *s, const char *config, struct coney_canvas *can
     options.config_file = file;
     if (coney_client_new(&options, &s->client, &s->err) != CONEY_OK)
         fail_msg("%s", s->err.text);
-    redis_commands_init(&s->stored);
     assert_non_null(canvas);
     assert_int_equal(canvas->error.rc, CONEY_OK);
-    s->rc = batch_prepare(
-            s->client, canvas, CONEY_REPLY_NONE, &s->stored, &s->batch, &s->err);
+    s->rc = batch_prepare(s->client, canvas, CONEY_REPLY_NONE, &s->batch, &s->err);
     coney_canvas_free(canvas);
     unlink(file);
     free(file);
@@ -67,7 +64,6 @@ static void prepare(struct sent *s, const char *config, struct coney_canvas *can
 static void done(struct sent *s)
 {
     batch_fini(&s->batch);
-    redis_commands_fini(&s->stored);
     coney_client_free(s->client);
 }
 
@@ -96,7 +92,7 @@ static void a_chain_begins_with_its_first_and_carries_the_rest_backwards(void **
     prepare(&s, with_redis, coney_chain(steps, 3));
     assert_int_equal(s.rc, CONEY_OK);
     assert_int_equal(s.batch.count, 1);
-    assert_int_equal(s.stored.count, 0);
+    assert_int_equal(s.batch.stored.count, 0);
     struct task_request *r = request(&s, 0);
     const json_t *rest = json_object_get(r->embed, "chain");
     assert_string_equal(r->task, "shop.a");
@@ -141,7 +137,7 @@ static void a_chord_has_its_size_stored_first(void **state)
     prepare(&s, with_redis, coney_chord(header, 2, named("body", "the-body", "low")));
     assert_int_equal(s.rc, CONEY_OK);
     assert_int_equal(s.batch.count, 2);
-    assert_int_equal(s.stored.count, 1);
+    assert_int_equal(s.batch.stored.count, 1);
     struct task_request *r = request(&s, 1);
     const json_t *body = json_object_get(r->embed, "chord");
     assert_string_equal(signature_text(body, "task_id"), "the-body");
