@@ -52,7 +52,8 @@ def stage(directory):
 
 
 def script_of(document, directory):
-    """The whole document as one script, and what it has to print after each mark."""
+    """The whole document as one script, and what it has to print after each mark; a block of sh,
+    which is no command (None), what it likes."""
     script = ["set -eu"]
     expected = []
     for language, text in blocks(document):
@@ -60,7 +61,8 @@ def script_of(document, directory):
         if name:
             (directory / name[1]).write_text(text)
         elif language == "sh":
-            script.append(text)
+            script += [f"echo '{MARK}'", text]
+            expected.append((None, []))
         else:
             assert language == "console", language
             for command, output in steps(text):
@@ -102,7 +104,8 @@ def check(document, server, commands_min, logs, limit_s=150):
         outputs = run(script, directory, limit_s).split(MARK + "\n")[1:]
         assert len(outputs) == len(expected), (len(outputs), len(expected))
         for (command, wanted), got in zip(expected, outputs):
-            compare(command, wanted, got)
+            if command:
+                compare(command, wanted, got)
     finally:
         for log in (directory / name for name in logs):
             if log.exists():
