@@ -28,7 +28,7 @@ def wait_for_a_bad_moment(number):
         time.sleep(1 - time.time() % 0.5 + random.uniform(0, 0.012))
 
 
-def kill_leaders(path, collector):
+def kill_leaders(path, collector, from_ms):
     """[(when, seconds until the other led)] of each kill, and until when all ticks came."""
     kills = []
     leader = beat_common.Beat(path).__enter__()
@@ -43,7 +43,8 @@ def kill_leaders(path, collector):
         standby.wait_log(": leading  beat=", deadline_s=10)
         kills.append((killed * 1000, time.time() - killed))
         leader, standby = standby, beat_common.Beat(path).__enter__()
-    to_ms = beat_common.now_ms()
+    to_ms = max(beat_common.now_ms(), from_ms + max(ENTRIES.values()))  # each was due
+    time.sleep(max(0, to_ms - beat_common.now_ms()) / 1000)
     collector.wait_beyond("half", ENTRIES["half"], to_ms)
     for beat in (standby, leader):
         beat.__exit__(None, None, None)
@@ -78,7 +79,7 @@ def main():
             collector.wait_count("half", 2)
             first.wait_log("tick published")
         from_ms = collector.ticks[0].at
-        kills, to_ms = kill_leaders(path, collector)
+        kills, to_ms = kill_leaders(path, collector, from_ms)
         coneytest.wait_for(lambda: not coneytest.busy_queues(ignore=(beat_common.TOKEN_QUEUE,)),
                            "the last ticks")
         coneytest.wait_for(

@@ -101,6 +101,7 @@ def a_short_outage_loses_no_result(scratch, redis):
 def ack_ends_tasks_without_a_result(scratch, redis):
     with Case(scratch, redis, "ack") as case:
         case.await_stored(case.send(10), "results before")
+        case.await_done()
         redis.call("kill")
         during = case.send(40)
         begun = time.monotonic()
@@ -127,6 +128,7 @@ def ack_ends_tasks_without_a_result(scratch, redis):
 def hold_keeps_tasks_until_it_is_back(scratch, redis):
     with Case(scratch, redis, "hold", when_down="hold") as case:
         case.await_stored(case.send(10), "results before")
+        case.await_done()
         redis.call("kill")
         during = case.send(400)
         case.worker.wait_log("tasks are held until it is back")
