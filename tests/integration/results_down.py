@@ -30,7 +30,7 @@ def runs(path):
 
 
 def unsettled():
-    """Tasks that the broker still has, asked of itself: its statistics lag behind."""
+    """Tasks that the broker still has, as it counts them: some moments late."""
     rows = coneytest.broker("ctl", "list_queues", "-q", "--formatter", "json", "name", "messages")
     return sum(row["messages"] for row in json.loads(rows) if row["name"] == "coney.default")
 
@@ -137,7 +137,7 @@ def hold_keeps_tasks_until_it_is_back(scratch, redis):
         held = len(runs(case.path))
         time.sleep(1)
         assert len(runs(case.path)) == held
-        assert unsettled() == 400
+        wait_for(lambda: unsettled() == 400, "the broker to have counted all 400", 10)
         redis.call("start")
         case.await_stored(during, "the results of what was held")
         case.await_done()
