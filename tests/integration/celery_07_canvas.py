@@ -250,7 +250,7 @@ def check_refusals(worker):
     assert letter["coney-reason"] == "forbidden" and "serializer" in letter["coney-error"], letter
 
 
-def check_chords():
+def check_chords(worker):
     try:
         chord([c("demo.add", 1, 1), c("demo.add", 2, 2)], total.s()).apply_async()
         raise AssertionError("the client sent a chord without a store for it")
@@ -264,6 +264,11 @@ def check_chords():
     coneytest.wait_for(lambda: coneytest.queue_counts()["coney.dead"][0] == 1, "a dead letter")
     letter = coneytest.letters()[0]["properties"]["headers"]
     assert "redis" in letter["coney-error"], letter
+    # A part that comes all the same runs, and the log says that its chord will not be completed.
+    part = app.send_task("demo.add", (1, 1), queue="coney.default", group_id="nobodys",
+                         chord=dict(total.s()))
+    assert part.get(timeout=20) == 2
+    worker.wait_log(f"results are not kept in redis  group=nobodys id={part.id}")
 
 
 def main():
@@ -285,7 +290,7 @@ def main():
             check_builtins()
             coneytest.letters()
             check_refusals(worker)
-            check_chords()
+            check_chords(worker)
             check_children(where)
             coneytest.wait_for(lambda: not coneytest.busy_queues(), "all queues to be empty")
     print("callbacks, errbacks, chains and groups over C and Python; refusals told and kept")
