@@ -123,7 +123,7 @@ def info(self):
 def ledger_again(self, path, label, times):
     note(path, label, self.request.retries, self.request.hostname)
     if self.request.retries < times:
-        raise self.retry(countdown=1, max_retries=times, exc=ValueError("asked to"))
+        raise self.retry(countdown=2, max_retries=times, exc=ValueError("asked to"))
     return self.request.retries
 
 
