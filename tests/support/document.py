@@ -81,17 +81,19 @@ def compare(command, wanted, got):
 def run(script, directory, limit_s):
     """What it prints. Its processes are a session of their own, and gone with it."""
     environment = dict(os.environ, PATH=f"{directory}:{os.environ['PATH']}")
-    with subprocess.Popen(["bash", "-c", script], cwd=directory, env=environment, text=True,
-                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, start_new_session=True) as shell:
+    printed = directory / "printed"
+    with open(printed, "w", encoding="utf-8") as file, \
+            subprocess.Popen(["bash", "-c", script], cwd=directory, env=environment,
+                             stdin=subprocess.DEVNULL, stdout=file, stderr=file,
+                             start_new_session=True) as shell:
         try:
-            output = shell.communicate(timeout=limit_s)[0]
+            shell.wait(limit_s)
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(shell.pid, signal.SIGKILL)
-    print(output)
+            print(printed.read_text())
     assert shell.returncode == 0, f"status {shell.returncode}"
-    return output
+    return printed.read_text()
 
 
 def check(document, server, commands_min, logs, limit_s=150):

@@ -76,7 +76,8 @@ static void an_application_moves_with_its_limits(void **state)
             "\"task_time_limit\": 300, \"task_soft_time_limit\": 240.0,"
             "\"worker_max_tasks_per_child\": 100, \"worker_max_memory_per_child\": 200000,"
             "\"result_backend\": \"rpc:///\", \"result_expires\": \"5:00:00\","
-            "\"include\": [\"shop.tasks\", \"celery.app.builtins\"], \"timezone\": \"UTC\"",
+            "\"include\": [\"shop.tasks\", \"celery.app.builtins\"], \"timezone\": \"UTC\","
+            "\"os\": \"<module 'os' (frozen)>\"",
             "[\"shop.mail [rate_limit=10/m time_limit=60 soft_time_limit=50"
             " ignore_result=True queue=mail]\", \"shop.add\", \"shop.fast [time_limit=30]\","
             " \"flat [max_retries=3]\"]",
