@@ -336,6 +336,11 @@ struct sink {
     enum coney_rc rc;
 };
 
+const char *json_text(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
 static int append(const char *text, size_t len, void *data)
 {
     struct sink *sink = data;

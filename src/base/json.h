@@ -38,6 +38,10 @@ struct json_limits {
 enum coney_rc json_read(struct bytes text, const struct json_limits *limits, json_t **out,
         struct coney_error *err) CONEY_MUST_CHECK;
 
+/* The text of a member of @object; NULL: it has no such one, or is no object. The
+ * object's. */
+const char *json_text(const json_t *object, const char *key);
+
 /*
  * Append @value to @out as Python would write it: ", " and ": " between, ASCII only.
  * CONEY_ELIMIT: @out is full; CONEY_EINVAL: not well-formed UTF-8, or a loop;

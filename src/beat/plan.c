@@ -3,6 +3,7 @@
 #include "beat/plan.h"
 
 #include "base/error.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,21 +71,6 @@ void plan_free(struct plan *p)
     free(p);
 }
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
-static bool are_same_urls(const struct string_list *a, const struct string_list *b)
-{
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    return true;
-}
-
 static bool is_same_file(const struct plan_file *a, const struct plan_file *b)
 {
     return a->inode == b->inode && a->size == b->size && a->changed_ns == b->changed_ns;
@@ -98,15 +84,17 @@ bool plan_has_same_broker(const struct plan *a, const struct plan *b)
     for (size_t i = 0; i < PLAN_TLS_FILES; i++)
         if (!is_same_file(&a->tls[i], &b->tls[i]))
             return false;
-    return are_same_urls(&x->urls, &y->urls) && is_same_text(x->user, y->user) &&
-           is_same_text(x->password, y->password) && is_same_text(x->prefix, y->prefix) &&
-           is_same_text(x->tls.ca, y->tls.ca) && is_same_text(x->tls.cert, y->tls.cert) &&
-           is_same_text(x->tls.key, y->tls.key) && is_same_text(x->tls.crl, y->tls.crl) &&
-           is_same_text(x->tls.server_name, y->tls.server_name) &&
+    return texts_are_same((const char *const *)x->urls.items, x->urls.count,
+                   (const char *const *)y->urls.items, y->urls.count) &&
+           text_is_same(x->user, y->user) && text_is_same(x->password, y->password) &&
+           text_is_same(x->prefix, y->prefix) && text_is_same(x->tls.ca, y->tls.ca) &&
+           text_is_same(x->tls.cert, y->tls.cert) &&
+           text_is_same(x->tls.key, y->tls.key) && text_is_same(x->tls.crl, y->tls.crl) &&
+           text_is_same(x->tls.server_name, y->tls.server_name) &&
            x->tls.verify == y->tls.verify && x->external == y->external &&
            x->heartbeat_s == y->heartbeat_s &&
            x->connect_timeout_ms == y->connect_timeout_ms &&
            x->backoff_base_ms == y->backoff_base_ms &&
            x->backoff_cap_ms == y->backoff_cap_ms &&
-           is_same_text(a->config->beat.name, b->config->beat.name);
+           text_is_same(a->config->beat.name, b->config->beat.name);
 }

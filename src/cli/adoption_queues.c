@@ -2,6 +2,8 @@
 /* adoption_queues.c - Celery's queues as they are, each in a class that its name
  * suggests.
  */
+#include "base/json.h"
+#include "base/text.h"
 #include "cli/adoption.h"
 #include "config/texts.h"
 
@@ -64,29 +66,17 @@ static void write_classes(const struct celery_fleet *f, struct paper *p)
 
 /* --- queues ------------------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text);
-    size_t end_len = strlen(end);
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
-
 /* Why @queue stays Celery's; NULL: it is taken. */
 static const char *obstacle(const char *name, const json_t *queue)
 {
-    const char *type = text_of(json_object_get(queue, "exchange"), "type");
+    const char *type = json_text(json_object_get(queue, "exchange"), "type");
     struct coney_error err;
 
     if (text_check_queue(name, &err) != CONEY_OK)
         return "it has a name that can't be delayed";
     if (strncmp(name, "coney.", 6) == 0)
         return "it has a name of ours";
-    if (ends_with(name, ".dq2"))
+    if (text_ends_with(name, ".dq2"))
         return "it belongs to one worker (worker_direct)";
     if (type && strcmp(type, "fanout") == 0)
         return "it is a broadcast, which every worker has a queue of its own for";
@@ -118,9 +108,9 @@ static json_int_t priorities_of(const struct celery_fleet *f, const json_t *queu
 static void write_exchange(const char *name, const json_t *queue, struct paper *p)
 {
     const json_t *exchange = json_object_get(queue, "exchange");
-    const char *from = text_of(exchange, "name");
-    const char *type = text_of(exchange, "type");
-    const char *key = text_of(queue, "routing_key");
+    const char *from = json_text(exchange, "name");
+    const char *type = json_text(exchange, "type");
+    const char *key = json_text(queue, "routing_key");
     bool is_usual = !from || !key || (strcmp(from, name) == 0 && strcmp(key, name) == 0);
 
     if (!is_usual)
@@ -132,9 +122,9 @@ static void write_queue(const struct celery_fleet *f, const char *name,
         const json_t *queue, struct paper *p)
 {
     const json_t *arguments = json_object_get(queue, "queue_arguments");
-    const char *declared = text_of(arguments, "x-queue-type");
+    const char *declared = json_text(arguments, "x-queue-type");
     bool is_quorum = declared && strcmp(declared, "quorum") == 0;
-    const char *key = text_of(queue, "routing_key");
+    const char *key = json_text(queue, "routing_key");
     json_int_t priorities = priorities_of(f, queue);
 
     paper_put(p, "  %s: {class: %s, declare: passive, type: %s", paper_scalar(p, name),

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* diagnosis_parts.c - queues, tasks and schedule entries, each looked at by itself. */
+#include "base/json.h"
+#include "base/text.h"
 #include "cli/celery_task.h"
 #include "cli/celery_when.h"
 #include "cli/diagnosis.h"
@@ -9,18 +11,6 @@
 #include <string.h>
 
 enum { NAMES_SIZE = 200 };
-
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static bool ends_with(const char *text, const char *end)
-{
-    size_t len = strlen(text);
-    size_t end_len = strlen(end);
-    return len >= end_len && strcmp(text + len - end_len, end) == 0;
-}
 
 /* --- queues ------------------------------------------------------------------------- */
 
@@ -37,7 +27,7 @@ static void check_arguments(const char *name, const json_t *queue, struct diagno
             {"x-single-active-consumer", "only one worker at a time gets its tasks"},
     };
     const json_t *arguments = json_object_get(queue, "queue_arguments");
-    const char *type = text_of(arguments, "x-queue-type");
+    const char *type = json_text(arguments, "x-queue-type");
 
     if (type && strcmp(type, "stream") == 0)
         diagnosis_add(
@@ -51,9 +41,9 @@ static void check_arguments(const char *name, const json_t *queue, struct diagno
 static void check_queue(const char *name, const json_t *queue, struct diagnosis *d)
 {
     struct coney_error err;
-    const char *type = text_of(json_object_get(queue, "exchange"), "type");
+    const char *type = json_text(json_object_get(queue, "exchange"), "type");
 
-    if (ends_with(name, ".dq2"))
+    if (text_ends_with(name, ".dq2"))
         diagnosis_add(d, FINDING_BLOCKS,
                 "queue %s belongs to one worker (worker_direct): there is no such thing here",
                 name);
@@ -130,7 +120,7 @@ static void check_route(const struct celery_fleet *f, const char *task,
         const json_t *route, struct diagnosis *d)
 {
     const char *queue =
-            json_is_object(route) ? text_of(route, "queue") : json_string_value(route);
+            json_is_object(route) ? json_text(route, "queue") : json_string_value(route);
     if (queue && !json_object_get(f->queues, queue))
         diagnosis_add(d, FINDING_DIFFERS,
                 "the route of %s leads to %s, which no worker consumes", task, queue);

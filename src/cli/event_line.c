@@ -2,6 +2,7 @@
 /* event_line.c - events as lines: when, what, where, and what matters about it. */
 #include "cli/event_line.h"
 
+#include "base/json.h"
 #include "base/utf8.h"
 #include "cli/render.h"
 
@@ -21,20 +22,15 @@ void event_lines_fini(struct event_lines *l)
     json_decref(l->names);
 }
 
-static const char *text_of(const json_t *event, const char *key)
-{
-    return json_string_value(json_object_get(event, key));
-}
-
 bool event_is_one(const json_t *event)
 {
-    const char *type = text_of(event, "type");
+    const char *type = json_text(event, "type");
     return type && *type;
 }
 
 bool event_is_heartbeat(const json_t *event)
 {
-    const char *type = text_of(event, "type");
+    const char *type = json_text(event, "type");
     return type && strcmp(type, "worker-heartbeat") == 0;
 }
 
@@ -85,7 +81,7 @@ static bool is_set(const json_t *event, const char *key)
 
 static const char *find_name(struct event_lines *l, const json_t *event, const char *id)
 {
-    const char *name = text_of(event, "name");
+    const char *name = json_text(event, "name");
     if (!name)
         return json_string_value(json_object_get(l->names, id));
     if (json_object_size(l->names) >= NAMES_MAX)
@@ -96,24 +92,24 @@ static const char *find_name(struct event_lines *l, const json_t *event, const c
 
 static enum coney_rc put_arguments(const json_t *event, struct buffer *out)
 {
-    const char *kwargs = text_of(event, "kwargs");
-    enum coney_rc rc = put(out, "", text_of(event, "args"));
+    const char *kwargs = json_text(event, "kwargs");
+    enum coney_rc rc = put(out, "", json_text(event, "args"));
     if (rc == CONEY_OK && kwargs && strcmp(kwargs, "{}") != 0)
         rc = put(out, "", kwargs);
     if (rc == CONEY_OK && json_integer_value(json_object_get(event, "retries")) > 0)
         rc = put_number(out, "retry ", event, "retries");
     if (rc == CONEY_OK)
-        rc = put(out, "eta ", text_of(event, "eta"));
-    return rc == CONEY_OK ? put(out, "to ", text_of(event, "queue")) : rc;
+        rc = put(out, "eta ", json_text(event, "eta"));
+    return rc == CONEY_OK ? put(out, "to ", json_text(event, "queue")) : rc;
 }
 
 static enum coney_rc put_outcome(const json_t *event, struct buffer *out)
 {
     char span[RENDER_SPAN_SIZE];
     const json_t *runtime = json_object_get(event, "runtime");
-    enum coney_rc rc = put(out, "= ", text_of(event, "result"));
+    enum coney_rc rc = put(out, "= ", json_text(event, "result"));
     if (rc == CONEY_OK)
-        rc = put(out, "", text_of(event, "exception"));
+        rc = put(out, "", json_text(event, "exception"));
     if (rc == CONEY_OK && json_is_number(runtime)) {
         double seconds = json_number_value(runtime);
         render_span(seconds, span);
@@ -148,9 +144,9 @@ static enum coney_rc put_task(
 static enum coney_rc put_worker(const json_t *event, struct buffer *out)
 {
     const json_t *load = json_array_get(json_object_get(event, "loadavg"), 0);
-    enum coney_rc rc = put(out, "", text_of(event, "sw_ident"));
+    enum coney_rc rc = put(out, "", json_text(event, "sw_ident"));
     if (rc == CONEY_OK)
-        rc = put(out, "", text_of(event, "sw_ver"));
+        rc = put(out, "", json_text(event, "sw_ver"));
     if (rc == CONEY_OK)
         rc = put_number(out, "pid ", event, "pid");
     if (rc == CONEY_OK)
@@ -168,15 +164,15 @@ enum coney_rc event_line(
     char clock[CLOCK_SIZE];
     char type[32];
     char node[CELL_SIZE];
-    const char *id = text_of(event, "uuid");
-    const char *hostname = text_of(event, "hostname");
+    const char *id = json_text(event, "uuid");
+    const char *hostname = json_text(event, "hostname");
 
     if (!event_is_one(event))
         return CONEY_OK;
     clock_text(event, now_us, clock);
     utf8_printable(type, sizeof(type),
-            (struct bytes){.data = text_of(event, "type"),
-                    .len = strlen(text_of(event, "type"))});
+            (struct bytes){.data = json_text(event, "type"),
+                    .len = strlen(json_text(event, "type"))});
     hostname = hostname ? hostname : "?";
     utf8_printable(node, sizeof(node),
             (struct bytes){.data = hostname, .len = strlen(hostname)});

@@ -2,6 +2,7 @@
 /* render.c - replies of remote control as text. */
 #include "cli/render.h"
 
+#include "base/json.h"
 #include "base/utf8.h"
 #include "cli/columns.h"
 #include "message/repr.h"
@@ -162,11 +163,6 @@ enum coney_rc render_tree(const json_t *value, unsigned indent, struct buffer *o
 
 /* --- tasks -------------------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 /* "(2, 'x') {'y': 3}", as a person wrote it; a worker may have made a text of it. */
 static const char *arguments_of(const json_t *task, struct arena *a)
 {
@@ -221,8 +217,8 @@ static void add_task(struct columns *c, const json_t *item, int64_t now_us)
     const json_t *request = json_object_get(item, "request");
     const json_t *task = request ? request : item;
     const char *when =
-            request ? text_of(item, "eta") : running_of(task, now_us, c->arena);
-    const char *cells[] = {text_of(task, "id"), text_of(task, "name"),
+            request ? json_text(item, "eta") : running_of(task, now_us, c->arena);
+    const char *cells[] = {json_text(task, "id"), json_text(task, "name"),
             arguments_of(task, c->arena), when, pid_of(task, c->arena)};
     columns_add(c, cells);
 }
@@ -260,7 +256,7 @@ static enum coney_rc write_query(
         const json_t *pair = json_object_iter_value(at);
         const json_t *task = json_array_get(pair, 1);
         const char *cells[] = {json_object_iter_key(at),
-                json_string_value(json_array_get(pair, 0)), text_of(task, "name"),
+                json_string_value(json_array_get(pair, 0)), json_text(task, "name"),
                 arguments_of(task, c.arena)};
         columns_add(&c, cells);
     }
@@ -271,7 +267,7 @@ static enum coney_rc write_query(
 
 /* --- queues ------------------------------------------------------------------------- */
 
-static const char *json_text(const json_t *value, struct arena *a)
+static const char *spelled(const json_t *value, struct arena *a)
 {
     char *text = value && is_nested(value) ? json_dumps(value, JSON_COMPACT) : NULL;
     const char *copy = text ? arena_strdup(a, text) : NULL;
@@ -282,15 +278,15 @@ static const char *json_text(const json_t *value, struct arena *a)
 static void add_queue(struct columns *c, const json_t *queue)
 {
     const json_t *exchange = json_object_get(queue, "exchange");
-    const char *name = text_of(exchange, "name");
-    const char *type = text_of(exchange, "type");
-    const char *cells[] = {text_of(queue, "name"),
+    const char *name = json_text(exchange, "name");
+    const char *type = json_text(exchange, "type");
+    const char *cells[] = {json_text(queue, "name"),
             name && type
                     ? arena_printf(c->arena, "%s(%s)", *name ? name : "default", type)
                     : NULL,
-            text_of(queue, "routing_key"),
+            json_text(queue, "routing_key"),
             json_is_true(json_object_get(queue, "durable")) ? "yes" : "no",
-            json_text(json_object_get(queue, "queue_arguments"), c->arena)};
+            spelled(json_object_get(queue, "queue_arguments"), c->arena)};
     columns_add(c, cells);
 }
 
@@ -384,7 +380,7 @@ enum coney_rc render_reply(enum render_style style, const char *node, const json
         int64_t now_us, struct buffer *out)
 {
     const char *const *columns = task_columns(style);
-    const char *text = text_of(reply, "ok");
+    const char *text = json_text(reply, "ok");
     bool is_list = json_is_array(reply);
 
     if (render_error(reply))

@@ -107,10 +107,7 @@ static enum coney_rc make_message(
 static enum coney_rc note_chord(
         struct packer *l, const struct canvas_action *a, struct coney_error *err)
 {
-    const struct results_config *c = &l->client->config->results;
-    const struct chord_keys keys = {.prefix = c->prefix,
-            .group = a->group,
-            .expires_s = c->expires_ms == CONFIG_NONE ? 0 : c->expires_ms / 1000};
+    const struct chord_keys keys = chord_keys_of(&l->client->config->results, a->group);
     enum coney_rc rc = a->kind == CANVAS_SET_SIZE
                                ? chord_set_size(&keys, a->size, &l->out->stored)
                                : chord_save_shape(&keys, a->value, &l->out->stored);

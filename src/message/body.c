@@ -75,25 +75,25 @@ static enum coney_rc find_packing(
             "compression \"%s\"; supported: application/x-gzip, gzip, zlib", shown);
 }
 
-static size_t output_max(size_t input_len, const struct body_limits *limits)
+static size_t output_max(size_t input_len, const struct message_limits *limits)
 {
     size_t by_ratio = RATIO_FREE;
 
-    if (limits->ratio_max > 0 && input_len > limits->size_max / limits->ratio_max)
-        return limits->size_max;
+    if (limits->ratio_max > 0 && input_len > limits->body_max / limits->ratio_max)
+        return limits->body_max;
     if (input_len * limits->ratio_max > by_ratio)
         by_ratio = input_len * limits->ratio_max;
-    return by_ratio < limits->size_max ? by_ratio : limits->size_max;
+    return by_ratio < limits->body_max ? by_ratio : limits->body_max;
 }
 
 static enum coney_rc refuse_size(
-        size_t max, const struct body_limits *limits, struct coney_error *err)
+        size_t max, const struct message_limits *limits, struct coney_error *err)
 {
-    if (max < limits->size_max)
+    if (max < limits->body_max)
         return error_set(err, CONEY_ELIMIT, "body decompresses to more than %zu times",
                 limits->ratio_max);
     return error_set(err, CONEY_ELIMIT, "body decompresses to more than %zu bytes",
-            limits->size_max);
+            limits->body_max);
 }
 
 /* One more chunk of output, at most up to and including the byte after @max, so that a
@@ -113,7 +113,7 @@ static int inflate_chunk(z_stream *z, struct buffer *out)
     return status;
 }
 
-static enum coney_rc inflate_all(z_stream *z, const struct body_limits *limits,
+static enum coney_rc inflate_all(z_stream *z, const struct message_limits *limits,
         struct buffer *out, struct coney_error *err)
 {
     size_t max = out->max - 1;
@@ -135,7 +135,7 @@ static enum coney_rc inflate_all(z_stream *z, const struct body_limits *limits,
     return CONEY_OK;
 }
 
-static enum coney_rc decompress(struct bytes in, const struct body_limits *limits,
+static enum coney_rc decompress(struct bytes in, const struct message_limits *limits,
         struct arena *a, struct bytes *text, struct coney_error *err)
 {
     z_stream z = {.next_in = in.data, .avail_in = (uInt)in.len};
@@ -169,7 +169,7 @@ enum coney_rc body_check(
     return rc == CONEY_OK ? find_packing(&e->headers, packing, err) : rc;
 }
 
-enum coney_rc body_text(const struct envelope *e, const struct body_limits *limits,
+enum coney_rc body_text(const struct envelope *e, const struct message_limits *limits,
         struct arena *a, struct bytes *out, struct coney_error *err)
 {
     enum body_packing packing;
@@ -177,9 +177,9 @@ enum coney_rc body_text(const struct envelope *e, const struct body_limits *limi
     enum coney_rc rc = body_check(e, &packing, err);
     if (rc != CONEY_OK)
         return rc;
-    if (e->body.len > limits->size_max)
+    if (e->body.len > limits->body_max)
         return error_set(err, CONEY_ELIMIT, "body of %zu bytes, more than %zu",
-                e->body.len, limits->size_max);
+                e->body.len, limits->body_max);
     if (packing == BODY_ZLIB)
         return decompress(e->body, limits, a, out, err);
     *out = arena_copy(a, e->body);
@@ -189,13 +189,11 @@ enum coney_rc body_text(const struct envelope *e, const struct body_limits *limi
 enum coney_rc body_json(const struct envelope *e, const struct message_limits *limits,
         json_t **out, struct coney_error *err)
 {
-    const struct body_limits size = {
-            .size_max = limits->body_max, .ratio_max = limits->ratio_max};
     const struct json_limits json = message_json_limits(limits);
     struct arena *a = arena_new(0);
     struct bytes text = {.data = NULL};
 
-    enum coney_rc rc = a ? body_text(e, &size, a, &text, err) : error_set_nomem(err);
+    enum coney_rc rc = a ? body_text(e, limits, a, &text, err) : error_set_nomem(err);
     if (rc == CONEY_OK)
         rc = json_read(text, &json, out, err);
     arena_free(a);

@@ -14,11 +14,6 @@
 
 struct message_limits;
 
-struct body_limits {
-    size_t size_max;  /* bytes, before and after decompression */
-    size_t ratio_max; /* decompressed bytes for each compressed one, beyond 64 KiB */
-};
-
 enum body_packing { BODY_PLAIN, BODY_ZLIB };
 
 /* Whether body_text() would try to read @e at all. CONEY_ESYNTAX: refused, text names
@@ -27,10 +22,11 @@ enum coney_rc body_check(const struct envelope *e, enum body_packing *packing,
         struct coney_error *err) CONEY_MUST_CHECK;
 
 /*
- * The text of @e in *@out, terminated, from @a, so that it outlives @e. As body_check(),
- * and CONEY_ESYNTAX for a broken stream; CONEY_ELIMIT; CONEY_ENOMEM.
+ * The text of @e in *@out, terminated, from @a, so that it outlives @e. A body that
+ * decompresses to at most 64 KiB may do so at any ratio. As body_check(), and
+ * CONEY_ESYNTAX for a broken stream; CONEY_ELIMIT; CONEY_ENOMEM.
  */
-enum coney_rc body_text(const struct envelope *e, const struct body_limits *limits,
+enum coney_rc body_text(const struct envelope *e, const struct message_limits *limits,
         struct arena *a, struct bytes *out, struct coney_error *err) CONEY_MUST_CHECK;
 
 /* The JSON in the body of @e, in *@out, owned. As body_text() and json_read(). */

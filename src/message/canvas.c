@@ -9,6 +9,7 @@
 #include "message/canvas.h"
 
 #include "base/error.h"
+#include "base/json.h"
 #include "message/canvas_freeze.h"
 #include "message/canvas_shape.h"
 
@@ -121,11 +122,6 @@ static void drop(json_t *options, const char *const *names, size_t count)
         json_object_del(options, names[i]);
 }
 
-static const char *text_of(const json_t *options, const char *key)
-{
-    return json_string_value(json_object_get(options, key));
-}
-
 /* --- applying
  * ------------------------------------------------------------------------------- */
 
@@ -176,7 +172,7 @@ static json_t *apply_group(struct maker *m, json_t *s, json_t *args, json_t *mor
         return NULL;
     json_t *options = merged(m, s, more);
     struct place place = place_none();
-    const char *given = text_of(options, "task_id");
+    const char *given = json_text(options, "task_id");
     char *id = strdup(given ? given : canvas_id(&m->freezer, s));
 
     if (!id || json_object_set_new(options, "group_id", json_string(id)) != 0) {
@@ -188,7 +184,7 @@ static json_t *apply_group(struct maker *m, json_t *s, json_t *args, json_t *mor
     drop(options, own, sizeof(own) / sizeof(own[0]));
     canvas_flatten(&m->freezer, s);
     place.group = id;
-    place.root_id = text_of(options, "root_id");
+    place.root_id = json_text(options, "root_id");
     json_t *results = canvas_freeze_members(&m->freezer, s, &place);
     const struct members members = {
             .group = id, .tasks = canvas_tasks(s), .args = args, .options = options};
@@ -228,9 +224,9 @@ static json_t *apply_steps(struct maker *m, json_t *s, json_t *args, json_t *opt
             "task_id", "group_id", "chord", "group_index", "link", "link_error"};
     json_t *errbacks = json_incref(json_object_get(options, "link_error"));
     json_t *trail = NULL;
-    struct place last = {.id = text_of(options, "task_id"),
-            .group = text_of(options, "group_id"),
-            .root_id = text_of(options, "root_id"),
+    struct place last = {.id = json_text(options, "task_id"),
+            .group = json_text(options, "group_id"),
+            .root_id = json_text(options, "root_id"),
             .chord = json_object_get(options, "chord"),
             .index = -1};
 
@@ -319,7 +315,7 @@ static json_t *apply_header(
             json_object_set(options, "chord", canvas_body(s)) != 0)
         m->freezer.rc = CONEY_ENOMEM;
     place.group = group;
-    place.root_id = text_of(options, "root_id");
+    place.root_id = json_text(options, "root_id");
     place.chord = canvas_body(s);
     json_t *results = canvas_freeze_members(&m->freezer, header, &place);
     save_shape(m, group, results);

@@ -224,11 +224,9 @@ static bool may_be_old(const struct envelope *e)
 static enum coney_rc read_source(const struct envelope *e,
         const struct message_limits *limits, struct source *s, struct coney_error *err)
 {
-    const struct body_limits body_limits = {
-            .size_max = limits->body_max, .ratio_max = limits->ratio_max};
     const struct json_limits json_limits = message_json_limits(limits);
 
-    enum coney_rc rc = body_text(e, &body_limits, e->arena, &s->text, err);
+    enum coney_rc rc = body_text(e, limits, e->arena, &s->text, err);
     if (rc != CONEY_OK || !is_object_text(s->text))
         return rc;
     rc = json_read(s->text, &json_limits, &s->object, err);

@@ -345,6 +345,22 @@ enum coney_rc result_write_value(
     return write_checked(write_value, r, out, err);
 }
 
+struct result result_unwritable(const struct result *r, const char *why)
+{
+    struct result instead = *r;
+
+    instead.status = RESULT_FAILURE;
+    instead.value = NULL;
+    instead.value_text = (struct bytes){.data = NULL};
+    instead.exc_type = "EncodeError";
+    instead.exc_module = "kombu.exceptions";
+    instead.exc_message = NULL;
+    instead.exc_text = why;
+    instead.traceback = NULL;
+    instead.children = NULL;
+    return instead;
+}
+
 /* --- reading -------------------------------------------------------------------------
  */
 
@@ -380,6 +396,18 @@ static enum coney_rc take_members(
                     : error_set(err, CONEY_ESYNTAX, "result: result is missing");
 }
 
+/* @out, from @root, which is given away, if it could be read (@rc). */
+static enum coney_rc finish(enum coney_rc rc, json_t *root, struct result_message *out,
+        struct coney_error *err)
+{
+    if (rc == CONEY_OK)
+        rc = take_members(root, out, err);
+    if (rc != CONEY_OK)
+        result_message_fini(out);
+    json_decref(root);
+    return rc;
+}
+
 enum coney_rc result_decode(
         const struct envelope *e, struct result_message *out, struct coney_error *err)
 {
@@ -388,12 +416,7 @@ enum coney_rc result_decode(
 
     *out = (struct result_message){.task_id = NULL};
     enum coney_rc rc = body_json(e, &limits, &root, err);
-    if (rc == CONEY_OK)
-        rc = take_members(root, out, err);
-    if (rc != CONEY_OK)
-        result_message_fini(out);
-    json_decref(root);
-    return rc;
+    return finish(rc, root, out, err);
 }
 
 enum coney_rc result_read_meta(
@@ -405,12 +428,7 @@ enum coney_rc result_read_meta(
 
     *out = (struct result_message){.task_id = NULL};
     enum coney_rc rc = json_read(text, &json, &root, err);
-    if (rc == CONEY_OK)
-        rc = take_members(root, out, err);
-    if (rc != CONEY_OK)
-        result_message_fini(out);
-    json_decref(root);
-    return rc;
+    return finish(rc, root, out, err);
 }
 
 void result_message_fini(struct result_message *m)

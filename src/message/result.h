@@ -72,6 +72,9 @@ enum coney_rc result_write_meta(const struct result *r, struct buffer *out,
 enum coney_rc result_write_value(const struct result *r, struct buffer *out,
         struct coney_error *err) CONEY_MUST_CHECK;
 
+/* A failure that says @why (borrowed) @r can't be written, in its place. */
+struct result result_unwritable(const struct result *r, const char *why);
+
 /* A result as read. */
 struct result_message {
     char *task_id;   /* owned */

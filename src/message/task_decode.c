@@ -52,12 +52,10 @@ static enum coney_rc read_body(const struct envelope *e,
         const struct message_limits *limits, struct task_request *r,
         struct coney_error *err)
 {
-    const struct body_limits body_limits = {
-            .size_max = limits->body_max, .ratio_max = limits->ratio_max};
     const struct json_limits json_limits = message_json_limits(limits);
     json_t *root = NULL;
 
-    enum coney_rc rc = body_text(e, &body_limits, r->arena, &r->body, err);
+    enum coney_rc rc = body_text(e, limits, r->arena, &r->body, err);
     if (rc == CONEY_OK) {
         rc = json_read(r->body, &json_limits, &root, err);
         if (rc != CONEY_OK)

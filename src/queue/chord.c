@@ -7,6 +7,7 @@
 #include "message/repr.h"
 #include "message/result_key.h"
 #include "message/task.h"
+#include "queue/result_store.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -52,6 +53,12 @@ enum { KEYS = 5, ARGUMENTS = 7, WORDS = 3 + KEYS + ARGUMENTS };
 
 /* --- commands ------------------------------------------------------------------------
  */
+
+struct chord_keys chord_keys_of(const struct results_config *c, const char *group)
+{
+    return (struct chord_keys){
+            .prefix = c->prefix, .group = group, .expires_s = result_store_expires_s(c)};
+}
 
 static struct bytes text(const char *s)
 {

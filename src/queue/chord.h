@@ -20,6 +20,7 @@
 #ifndef CONEY_QUEUE_CHORD_H
 #define CONEY_QUEUE_CHORD_H
 
+#include "config/config.h"
 #include "redis/codec.h"
 
 #include <jansson.h>
@@ -30,6 +31,9 @@ struct chord_keys {
     const char *group;
     int64_t expires_s; /* 0: never */
 };
+
+/* Those of @group, borrowed, in the store of @c. */
+struct chord_keys chord_keys_of(const struct results_config *c, const char *group);
 
 /* Everything is borrowed. */
 struct chord_part {

@@ -25,3 +25,8 @@ struct redis_options result_store_options(const struct results_config *c)
             .mode = DIAL_FOREVER,
     };
 }
+
+int64_t result_store_expires_s(const struct results_config *c)
+{
+    return c->expires_ms == CONFIG_NONE ? 0 : c->expires_ms / 1000;
+}

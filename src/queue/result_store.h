@@ -12,4 +12,7 @@ bool result_store_is_used(const struct results_config *c);
 /* The options of a connection to it, but for name and times; borrowed from @c. */
 struct redis_options result_store_options(const struct results_config *c);
 
+/* How long a result is kept there, in seconds; 0: for ever. */
+int64_t result_store_expires_s(const struct results_config *c);
+
 #endif /* CONEY_QUEUE_RESULT_STORE_H */

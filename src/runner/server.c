@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/text.h"
 #include "runner/exchange.h"
 #include "runner/server_proc.h"
 
@@ -95,12 +96,8 @@ void server_set_reaped(struct server_set *set, pid_t pid, int wait_status)
 
 static bool are_same_texts(const struct record_texts *a, const struct record_texts *b)
 {
-    if (a->count != b->count)
-        return false;
-    for (size_t i = 0; i < a->count; i++)
-        if (strcmp(a->items[i], b->items[i]) != 0)
-            return false;
-    return true;
+    return texts_are_same((const char *const *)a->items, a->count,
+            (const char *const *)b->items, b->count);
 }
 
 static bool is_for(const struct server *s, const struct record_command *c)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "worker/control_state.h"
 
 #include <stdio.h>
@@ -320,11 +321,6 @@ enum coney_rc control_start(struct worker *w, struct coney_error *err)
     return rc;
 }
 
-static bool is_same(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Another link, once this one has said goodbye: the mailbox is free then. */
 static void reconnect(struct control *c)
 {
@@ -354,12 +350,12 @@ void control_reload(struct worker *w, const struct config *old, bool is_same_bro
     bool changes_log = old->control.record != now->control.record ||
                        old->broker.queue_type != now->broker.queue_type ||
                        old->broker.declare != now->broker.declare ||
-                       !is_same(old->broker.prefix, now->broker.prefix);
+                       !text_is_same(old->broker.prefix, now->broker.prefix);
     if (changes_log)
         revoking_reload(c);
     if (changes_log || !is_same_broker ||
-            !is_same(old->control.exchange, now->control.exchange) ||
-            !is_same(old->events.exchange, now->events.exchange))
+            !text_is_same(old->control.exchange, now->control.exchange) ||
+            !text_is_same(old->events.exchange, now->events.exchange))
         reconnect(c);
 }
 

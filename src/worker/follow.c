@@ -236,7 +236,8 @@ static void on_sized(struct worker *w, struct step *s, enum publish_outcome outc
 static enum coney_rc add_to_store(struct follow *f, const struct canvas_action *a,
         struct step **needs, struct coney_error *err)
 {
-    const struct chord_keys keys = join_keys(f->w, a->group);
+    const struct chord_keys keys =
+            chord_keys_of(&f->w->generation->config->results, a->group);
     struct step *s = steps_add_store(f->j, STAGE_SIZE, STORE_COMMANDS);
 
     if (!s)
@@ -432,6 +433,16 @@ bool follow_needs_value(const struct job *j)
 /* --- failure
  * -------------------------------------------------------------------------------- */
 
+/* They get @id, of what has failed. */
+static void call_errbacks(struct follow *f, const json_t *errbacks, const char *id)
+{
+    json_t *args = json_pack("[s]", id);
+
+    follow(f, canvas_apply_list, "errbacks", errbacks, args);
+    json_decref(args);
+    json_decref(f->children);
+}
+
 static void fail_rest(struct worker *w, struct job *j, const struct task_request *r,
         const struct result *why)
 {
@@ -441,11 +452,7 @@ static void fail_rest(struct worker *w, struct job *j, const struct task_request
     if (why->status != RESULT_FAILURE)
         return;
     struct follow f = begin(w, j, r);
-    json_t *args = json_pack("[s]", r->id);
-    follow(&f, canvas_apply_list, "errbacks", json_object_get(r->embed, "errbacks"),
-            args);
-    json_decref(args);
-    json_decref(f.children);
+    call_errbacks(&f, json_object_get(r->embed, "errbacks"), r->id);
 }
 
 void follow_failure(struct worker *w, struct job *j, const struct result *why)
@@ -492,13 +499,10 @@ void follow_body_failed(
         struct follow f = begin(w, j, j->request);
         json_t *errbacks =
                 json_is_array(option) ? json_incref(option) : json_pack("[O]", option);
-        json_t *args = json_pack("[s]", id);
         f.context.parent_id = id;
         f.context.root_id = root ? root : f.context.root_id;
-        follow(&f, canvas_apply_list, "errbacks", errbacks, args);
-        json_decref(args);
+        call_errbacks(&f, errbacks, id);
         json_decref(errbacks);
-        json_decref(f.children);
     }
     json_decref(bodies);
 }

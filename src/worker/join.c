@@ -11,21 +11,12 @@
 
 enum { VALUE_MAX = 32 * 1024 * 1024, WHY_SIZE = 300 };
 
-struct chord_keys join_keys(const struct worker *w, const char *group)
-{
-    const struct results_config *c = &w->generation->config->results;
-
-    return (struct chord_keys){.prefix = c->prefix,
-            .group = group,
-            .expires_s = c->expires_ms == CONFIG_NONE ? 0 : c->expires_ms / 1000};
-}
-
 /* --- after the store has answered
  * -------------------------------------------------------------- */
 
 static void forget(struct worker *w, struct job *j, const char *group)
 {
-    const struct chord_keys keys = join_keys(w, group);
+    const struct chord_keys keys = chord_keys_of(&w->generation->config->results, group);
     struct step *s = steps_add_store(j, STAGE_FORGET, STORE_COMMANDS);
 
     if (s && chord_forget(&keys, &s->store.commands) != CONEY_OK)
@@ -92,11 +83,8 @@ static enum coney_rc write_value(
     *status = r->status;
     if (rc != CONEY_EINVAL && rc != CONEY_ELIMIT)
         return rc;
-    const struct result instead = {.status = RESULT_FAILURE,
-            .exc_type = "EncodeError",
-            .exc_module = "kombu.exceptions",
-            .exc_text = err.text};
-    *status = RESULT_FAILURE;
+    const struct result instead = result_unwritable(r, err.text);
+    *status = instead.status;
     buffer_clear(out);
     return result_write_value(&instead, out, NULL);
 }
@@ -104,7 +92,8 @@ static enum coney_rc write_value(
 static enum coney_rc add_part(struct worker *w, struct job *j,
         const struct canvas_end *end, const struct result *result)
 {
-    const struct chord_keys keys = join_keys(w, end->group);
+    const struct chord_keys keys =
+            chord_keys_of(&w->generation->config->results, end->group);
     const json_t *size = json_object_get(end->chord, "chord_size");
     enum result_status status;
     struct buffer value;

@@ -114,18 +114,7 @@ static enum coney_rc encode_result(
         return rc;
     log_error("result can't be sent: %s; sent as a failure  task=%s id=%s", err.text,
             job_task(j), job_id(j));
-    const struct result instead = {
-            .task_id = r->task_id,
-            .correlation_id = r->correlation_id,
-            .status = RESULT_FAILURE,
-            .exc_type = "EncodeError",
-            .exc_module = "kombu.exceptions",
-            .exc_text = err.text,
-            .done_us = r->done_us,
-            .group_id = r->group_id,
-            .parent_id = r->parent_id,
-            .request = r->request,
-    };
+    const struct result instead = result_unwritable(r, err.text);
     return write_result(s, &instead, NULL);
 }
 

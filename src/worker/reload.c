@@ -9,6 +9,7 @@
  */
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "worker/state.h"
 
 #include <stdlib.h>
@@ -28,21 +29,16 @@ struct reload {
 /* --- comparing
  * ------------------------------------------------------------------------------- */
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Whether a connection made for @a serves @b. Not with TLS: its files may have changed.
  */
 static bool is_same_broker(const struct broker_config *a, const struct broker_config *b)
 {
     if (a->urls.count != b->urls.count || a->external != b->external ||
-            a->heartbeat_s != b->heartbeat_s || !is_same_text(a->user, b->user) ||
-            !is_same_text(a->password, b->password))
+            a->heartbeat_s != b->heartbeat_s || !text_is_same(a->user, b->user) ||
+            !text_is_same(a->password, b->password))
         return false;
     for (size_t i = 0; i < a->urls.count; i++)
-        if (!is_same_text(a->urls.items[i], b->urls.items[i]) ||
+        if (!text_is_same(a->urls.items[i], b->urls.items[i]) ||
                 strncmp(a->urls.items[i], "amqps:", 6) == 0)
             return false;
     return true;

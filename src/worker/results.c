@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "message/result.h"
 #include "queue/result_store.h"
 #include "worker/state.h"
@@ -30,16 +31,11 @@ struct note {
 /* --- the store -----------------------------------------------------------------------
  */
 
-static bool is_same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 /* Whether a store opened for @a serves @b. Not with TLS: its files may have changed. */
 static bool is_same(const struct results_config *a, const struct results_config *b)
 {
-    return is_same_text(a->url, b->url) && is_same_text(a->password, b->password) &&
-           is_same_text(a->prefix, b->prefix) && a->expires_ms == b->expires_ms &&
+    return text_is_same(a->url, b->url) && text_is_same(a->password, b->password) &&
+           text_is_same(a->prefix, b->prefix) && a->expires_ms == b->expires_ms &&
            a->when_down == b->when_down && a->retry_for_ms == b->retry_for_ms &&
            !(a->url && strncmp(a->url, "rediss:", 7) == 0);
 }

@@ -189,7 +189,6 @@ void follow_body_failed(
 /* --- join.c
  * ----------------------------------------------------------------------------- */
 
-struct chord_keys join_keys(const struct worker *w, const char *group);
 /* The chord of @r's task, if there is one, hears what became of it. */
 void join_part(struct worker *w, struct job *j, const struct task_request *r,
         const struct result *result);

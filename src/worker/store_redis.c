@@ -261,7 +261,7 @@ enum coney_rc store_redis_open(const struct store_redis_options *options,
         return error_set_nomem(err);
     r->base.ops = &ops;
     r->store = store;
-    r->expires_s = c->expires_ms == CONFIG_NONE ? 0 : c->expires_ms / 1000;
+    r->expires_s = result_store_expires_s(c);
     r->on_change = options->on_change;
     r->ctx = options->ctx;
     r->prefix = c->prefix ? strdup(c->prefix) : NULL;

@@ -2,15 +2,16 @@
 /* test_body.c - what counts as JSON text, and bodies that unfold. */
 #include "base/rng.h"
 #include "message/body.h"
+#include "message/task.h"
 #include "unit/messages.h"
 
 #include <stdlib.h>
 #include <zlib.h>
 
-static const struct body_limits limits = {.size_max = 1 << 20, .ratio_max = 100};
+static const struct message_limits limits = {.body_max = 1 << 20, .ratio_max = 100};
 
 static enum coney_rc read_body(
-        const struct envelope *e, const struct body_limits *l, struct coney_error *err)
+        const struct envelope *e, const struct message_limits *l, struct coney_error *err)
 {
     struct arena *a = arena_new(0);
     struct bytes text;
@@ -152,14 +153,14 @@ static void a_bomb_is_stopped_by_the_size_limit(void **state)
     enum { LARGE = 4 << 20 };
     char *zeroes = calloc(1, LARGE);
     struct envelope e = compressed(zeroes, LARGE);
-    struct body_limits l = {.size_max = 1 << 20, .ratio_max = 100000};
+    struct message_limits l = {.body_max = 1 << 20, .ratio_max = 100000};
     struct coney_error err;
 
     assert_int_equal(read_body(&e, &l, &err), CONEY_ELIMIT);
     assert_non_null(strstr(err.text, "1048576 bytes"));
-    l.size_max = LARGE - 1;
+    l.body_max = LARGE - 1;
     assert_int_equal(read_body(&e, &l, &err), CONEY_ELIMIT);
-    l.size_max = LARGE;
+    l.body_max = LARGE;
     assert_int_equal(read_body(&e, &l, &err), CONEY_OK);
     envelope_fini(&e);
     free(zeroes);
@@ -170,7 +171,7 @@ static void a_bomb_is_stopped_by_the_ratio_limit(void **state)
     (void)state;
     enum { LARGE = 4 << 20, SMALL = 64 << 10 };
     char *zeroes = calloc(1, LARGE);
-    struct body_limits l = {.size_max = (size_t)1 << 30, .ratio_max = 100};
+    struct message_limits l = {.body_max = (size_t)1 << 30, .ratio_max = 100};
     struct coney_error err;
 
     struct envelope e = compressed(zeroes, LARGE);
@@ -193,11 +194,11 @@ static void a_plain_body_has_the_same_size_limit(void **state)
 {
     (void)state;
     struct envelope e = captured_task();
-    struct body_limits l = {.size_max = strlen(PLAIN_BODY), .ratio_max = 100};
+    struct message_limits l = {.body_max = strlen(PLAIN_BODY), .ratio_max = 100};
     struct coney_error err;
 
     assert_int_equal(read_body(&e, &l, &err), CONEY_OK);
-    l.size_max--;
+    l.body_max--;
     assert_int_equal(read_body(&e, &l, &err), CONEY_ELIMIT);
     envelope_fini(&e);
 }

@@ -324,6 +324,19 @@ static void janssons_lack_of_memory_is_mostly_told_from_bad_syntax(void **state)
     assert_true(told > n / 2);
 }
 
+static void a_member_that_is_no_text_is_none(void **state)
+{
+    (void)state;
+    json_t *object = json_pack("{s:s, s:i, s:n}", "name", "mail", "size", 3, "none");
+    assert_string_equal(json_text(object, "name"), "mail");
+    assert_null(json_text(object, "size"));
+    assert_null(json_text(object, "none"));
+    assert_null(json_text(object, "other"));
+    assert_null(json_text(json_object_get(object, "size"), "name"));
+    assert_null(json_text(NULL, "name"));
+    json_decref(object);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +353,7 @@ int main(void)
             cmocka_unit_test(writing_tells_a_full_buffer_from_a_bad_value),
             cmocka_unit_test(reading_says_when_memory_is_short),
             cmocka_unit_test(janssons_lack_of_memory_is_mostly_told_from_bad_syntax),
+            cmocka_unit_test(a_member_that_is_no_text_is_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
