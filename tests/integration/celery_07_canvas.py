@@ -8,9 +8,7 @@ the rest of a chain. Chords are refused, as Celery refuses them with this backen
 Run with `worker` as argument this file is the Python worker.
 """
 import pathlib
-import subprocess
 import sys
-import tempfile
 
 import celery
 import kombu
@@ -57,32 +55,11 @@ def c(name, *args, **options):
     return signature(name, args=args, app=app).set(**options)
 
 
-class PythonWorker:
-    def __enter__(self):
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([sys.executable, __file__, "worker"], stdout=self.log,
-                                        stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        coneytest.wait_for(self.is_ready, "the Python worker to be ready")
-        return self
-
-    def is_ready(self):
-        assert self.process.poll() is None, self.text()
-        return " ready." in self.text()
-
-    def text(self):
-        self.log.seek(0)
-        return self.log.read()
-
+class PythonWorker(coneytest.CeleryProgram):
     def __exit__(self, kind, value, trace):
-        self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        self.stop()
         text = self.text()
-        if kind is not None:
-            print(text)
+        super().__exit__(kind, value, trace)
         assert kind is not None or "Unrecoverable" not in text, text
 
 
@@ -280,7 +257,7 @@ def main():
                    "sh.cat": {"command": ["/bin/sh", "-c", CAT]}}))
         kombu.Connection(coneytest.ENV["CONEY_BROKER_PLAIN_AUTH_URL"]).channel().queue_declare(
             "python", durable=True, auto_delete=False)
-        with coneytest.Worker(config) as worker, PythonWorker():
+        with coneytest.Worker(config) as worker, PythonWorker(__file__, "worker"):
             where = pathlib.Path(scratch.path)
             check_callbacks(where)
             check_errbacks(where)

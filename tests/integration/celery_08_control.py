@@ -10,14 +10,13 @@ Run with `worker` as argument this file is the Python worker.
 import json
 import subprocess
 import sys
-import tempfile
 import time
 
 import celery
 import kombu
 
-from coneytest import (ENV, Producer, Scratch, Worker, broker, celery_ssl, strangers, wait_for,
-                       worker_config)
+from coneytest import (ENV, CeleryProgram, Producer, Scratch, Worker, broker, celery_ssl,
+                       strangers, wait_for, worker_config)
 
 QUEUE = "coney.default"
 PYTHON = "py@peer"
@@ -41,30 +40,18 @@ def client():
 CLIENT = client()
 
 
-class PythonWorker:
+class PythonWorker(CeleryProgram):
     """With gossip and mingle, as Celery starts by default."""
 
-    def __enter__(self):
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen([sys.executable, __file__, "worker"], stdout=self.log,
-                                        stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL)
-        wait_for(lambda: " ready." in self.text(), "the Python worker to be ready")
-        return self
-
-    def text(self):
-        self.log.seek(0)
-        return self.log.read()
-
     def check(self):
-        assert self.process.poll() is None, self.text()
+        assert self.is_alive(), self.text()
         assert "Traceback" not in self.text(), self.text()
 
     def __exit__(self, kind, value, trace):
-        if kind is not None:
-            print(self.text())
-        self.process.terminate()
-        self.process.wait(30)
-        assert kind is not None or "Traceback" not in self.text(), self.text()
+        status = self.stop()
+        text = self.text()
+        super().__exit__(kind, value, trace)
+        assert kind is not None or (status == 0 and "Traceback" not in text), (status, text)
 
 
 def program(*arguments):
@@ -333,7 +320,7 @@ def main():
         with Worker(first) as one, Worker(second) as two:
             one.wait_log("remote control and events are on")
             two.wait_log("remote control and events are on")
-            with PythonWorker() as python:
+            with PythonWorker(__file__, "worker") as python:
                 ours = sorted(n for n in control("ping") if n != PYTHON)
                 ours.sort(key=len)
                 everyone = [*ours, PYTHON]

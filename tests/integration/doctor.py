@@ -17,7 +17,7 @@ import kombu.common
 from celery.schedules import solar
 
 import shop
-from coneytest import Scratch, celery_ssl, run_coney, wait_for
+from coneytest import CeleryProgram, Scratch, celery_ssl, run_coney, wait_for
 
 app = celery.Celery("odd", broker=os.environ["CONEY_BROKER_AUTH_URL"],
                     backend="cache+memory://")
@@ -42,12 +42,6 @@ def run():
     pass
 
 
-class OddWorker(shop.ShopWorker):
-    def __init__(self):
-        super().__init__("")
-        self.command = [sys.executable, __file__, "worker"]
-
-
 def check_what_moves(config):
     with shop.ShopWorker("w1@shop", "-c", "1"):
         later = shop.add.apply_async((1, 2), queue="shop", countdown=3600)
@@ -61,7 +55,7 @@ def check_what_moves(config):
 
 
 def check_what_does_not(config):
-    with OddWorker() as worker:
+    with CeleryProgram(__file__, "worker") as worker:
         out, _ = run_coney("doctor", "--celery", "--config", config, status=1)
         blocks, differs = out.split("moves, and is different:")
         for text in ("result_serializer is yaml", "accept_content has pickle",
@@ -81,7 +75,7 @@ def check_what_does_not(config):
 def check_another_language(config):
     """Such a worker answers in pickle as well, which nobody reads."""
     os.environ["ODD_SERIALIZER"] = "pickle"
-    with OddWorker():
+    with CeleryProgram(__file__, "worker"):
         out, err = run_coney("doctor", "--celery", "--config", config, status=1)
         assert "speak application/x-python-serialize" in out, out
         _, err = run_coney("status", "--config", config, status=69)

@@ -17,6 +17,7 @@ import shutil
 import signal
 import ssl
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -216,6 +217,47 @@ def worker_config(plugins=("ledger",), **sections):
               **sections.pop("worker", {})}
     return "".join(f"{key}: {json.dumps(value)}\n"
                    for key, value in {"worker": worker, **sections}.items())
+
+
+class CeleryProgram:
+    """A Python worker, of the file that the test names; entered when it is ready."""
+
+    def __init__(self, *arguments):
+        self.command = [sys.executable, *arguments]
+
+    def __enter__(self):
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=subprocess.STDOUT,
+                                        stdin=subprocess.DEVNULL)
+        wait_for(self.is_ready, "the Python worker to be ready", 60)
+        return self
+
+    def is_ready(self):
+        assert self.is_alive(), self.text()
+        return " ready." in self.text()
+
+    def is_alive(self):
+        return self.process.poll() is None
+
+    def text(self):
+        size = os.fstat(self.log.fileno()).st_size
+        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
+
+    def stop(self):
+        """Its status; one that does not end is killed."""
+        if self.is_alive():
+            self.process.terminate()
+        try:
+            return self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def __exit__(self, kind, value, trace):
+        self.stop()
+        if kind is not None:
+            print(self.text())
+        self.log.close()
 
 
 class Worker(Coney):

@@ -3,9 +3,7 @@
 queues, limits, routes, a schedule. As a program it is a worker: shop.py NODE [OPTION...]."""
 
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from datetime import timedelta
 
@@ -64,40 +62,9 @@ def sleep(seconds):
     return seconds
 
 
-class ShopWorker:
-    """A Python worker of this application; entered when it is ready."""
-
+class ShopWorker(coneytest.CeleryProgram):
     def __init__(self, node, *options):
-        self.command = [sys.executable, __file__, node, *options]
-
-    def __enter__(self):
-        self.log = tempfile.TemporaryFile("w+")
-        self.process = subprocess.Popen(self.command, stdout=self.log, stderr=subprocess.STDOUT,
-                                        stdin=subprocess.DEVNULL)
-        coneytest.wait_for(self.is_ready, "the Python worker to be ready", 60)
-        return self
-
-    def is_ready(self):
-        assert self.process.poll() is None, self.text()
-        return " ready." in self.text()
-
-    def text(self):
-        size = os.fstat(self.log.fileno()).st_size
-        return os.pread(self.log.fileno(), size, 0).decode(errors="replace")
-
-    def is_alive(self):
-        return self.process.poll() is None
-
-    def __exit__(self, kind, value, trace):
-        if self.is_alive():
-            self.process.terminate()
-        try:
-            self.process.wait(30)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if kind is not None:
-            print(self.text())
+        super().__init__(__file__, node, *options)
 
 
 if __name__ == "__main__":

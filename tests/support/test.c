@@ -92,3 +92,11 @@ void test_remove_tree(const char *path)
     fts_close(tree);
     free(roots[0]);
 }
+
+void test_text(const char *text, const char *expected)
+{
+    if (expected)
+        assert_string_equal(text, expected);
+    else
+        assert_null(text);
+}

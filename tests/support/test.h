@@ -26,6 +26,9 @@ char *test_directory(void);
 /* Remove @path and everything below it. */
 void test_remove_tree(const char *path);
 
+/* Fail unless @text is @expected, or both are NULL. */
+void test_text(const char *text, const char *expected);
+
 /* Let the @n-th allocation from now on return NULL, once; 0 lets none fail. */
 void test_fail_allocation(unsigned n);
 

@@ -6,6 +6,7 @@
  * "either", is answered by the microseconds of the next run, by "never", or by "error:
  * ...".
  */
+#include "answer_lines.h"
 #include "base/clock.h"
 #include "schedule/crontab.h"
 
@@ -45,7 +46,7 @@ static enum crontab_days read_days(const char *text)
     return CRONTAB_DAYS_UNSAID;
 }
 
-static void answer(char *fields[FIELDS])
+static void answer(char **fields)
 {
     struct crontab c;
     struct coney_error err;
@@ -67,21 +68,8 @@ static void answer(char *fields[FIELDS])
 
 int main(void)
 {
-    char line[512];
-
-    while (fgets(line, sizeof(line), stdin)) {
-        char *rest = line;
-        char *fields[FIELDS];
-        line[strcspn(line, "\n")] = '\0';
-        for (size_t i = 0; i < FIELDS; i++)
-            fields[i] = i + 1 < FIELDS ? strsep(&rest, "\t") : rest;
-        if (!fields[FIELDS - 1]) {
-            fprintf(stderr, "a line of less than %d fields\n", FIELDS);
-            return 1;
-        }
-        answer(fields);
-    }
+    int status = answer_lines(FIELDS, answer);
     for (size_t i = 0; i < zone_count; i++)
         zone_free(zones[i]);
-    return 0;
+    return status;
 }

@@ -6,6 +6,7 @@
  * MISFIRE being skip, once or all, is answered by the microseconds of every tick that is
  * published, or by "error: ...". The zone is UTC.
  */
+#include "answer_lines.h"
 #include "base/clock.h"
 #include "schedule/schedule.h"
 
@@ -37,7 +38,7 @@ static void print_due(
     puts("");
 }
 
-static void answer(char *fields[FIELDS])
+static void answer(char **fields)
 {
     struct schedule_entry e;
     struct coney_error err;
@@ -57,19 +58,5 @@ static void answer(char *fields[FIELDS])
 
 int main(void)
 {
-    char line[512];
-
-    while (fgets(line, sizeof(line), stdin)) {
-        char *rest = line;
-        char *fields[FIELDS];
-        line[strcspn(line, "\n")] = '\0';
-        for (size_t i = 0; i < FIELDS; i++)
-            fields[i] = i + 1 < FIELDS ? strsep(&rest, "\t") : rest;
-        if (!fields[FIELDS - 1]) {
-            fprintf(stderr, "a line of less than %d fields\n", FIELDS);
-            return 1;
-        }
-        answer(fields);
-    }
-    return 0;
+    return answer_lines(FIELDS, answer);
 }

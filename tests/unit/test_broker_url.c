@@ -12,14 +12,6 @@ struct good {
     const char *host, *port, *user, *password, *vhost, *label;
 };
 
-static void check_text(const char *text, const char *expected)
-{
-    if (expected)
-        assert_string_equal(text, expected);
-    else
-        assert_null(text);
-}
-
 static void every_part_is_found_and_decoded(void **state)
 {
     (void)state;
@@ -53,12 +45,12 @@ static void every_part_is_found_and_decoded(void **state)
         struct coney_error err = {.text = ""};
         assert_int_equal(broker_url_parse(good[i].text, a, &b, &err), CONEY_OK);
         assert_int_equal(b.url.is_tls, good[i].is_tls);
-        check_text(b.url.host, good[i].host);
-        check_text(b.url.port, good[i].port);
-        check_text(b.url.user, good[i].user);
-        check_text(b.url.password, good[i].password);
-        check_text(b.vhost, good[i].vhost);
-        check_text(b.url.label, good[i].label);
+        test_text(b.url.host, good[i].host);
+        test_text(b.url.port, good[i].port);
+        test_text(b.url.user, good[i].user);
+        test_text(b.url.password, good[i].password);
+        test_text(b.vhost, good[i].vhost);
+        test_text(b.url.label, good[i].label);
         arena_free(a);
     }
 }

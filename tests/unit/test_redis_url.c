@@ -5,14 +5,6 @@
 
 #include <string.h>
 
-static void check_text(const char *text, const char *expected)
-{
-    if (expected)
-        assert_string_equal(text, expected);
-    else
-        assert_null(text);
-}
-
 static void every_part_is_found_and_decoded(void **state)
 {
     (void)state;
@@ -35,10 +27,10 @@ static void every_part_is_found_and_decoded(void **state)
         struct redis_url r;
         assert_int_equal(redis_url_parse(good[i].text, a, &r, NULL), CONEY_OK);
         assert_int_equal(r.url.is_tls, good[i].is_tls);
-        check_text(r.url.host, good[i].host);
-        check_text(r.url.port, good[i].port);
-        check_text(r.url.user, good[i].user);
-        check_text(r.url.password, good[i].password);
+        test_text(r.url.host, good[i].host);
+        test_text(r.url.port, good[i].port);
+        test_text(r.url.user, good[i].user);
+        test_text(r.url.password, good[i].password);
         assert_int_equal(r.db, good[i].db);
         arena_free(a);
     }
