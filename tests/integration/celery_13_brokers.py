@@ -204,10 +204,10 @@ def alone(scratch, config):
         coney("send", "ledger.again", json.dumps(ledger), '"late"', "0", "--countdown", "1500ms")
         coney("send", "ledger.again", json.dumps(ledger), '"again"', "2")
         revoked = coney("send", "ledger.again", json.dumps(ledger), '"revoked"', "0",
-                        "--countdown", "3s")
+                        "--countdown", "10s")
+        coney("revoke", revoked)
         assert "pong" in coney("inspect", "ping", "--json")
         coney("control", "rate_limit", "demo.add", "100/s")
-        coney("revoke", revoked)
         rejected = coney("send", "demo.reject")
         celerypeers.letter_of(rejected)
         late = attempts(scratch, "late", 1)[0] - asked
