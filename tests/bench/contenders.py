@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: MIT
+"""Who is measured, on what broker, with which settings."""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import time
+
+import amqp
+
+import processes
+
+HERE = pathlib.Path(__file__).parent
+BUILD = pathlib.Path(os.environ["CONEY_BENCH_BUILD"])
+PROGRAMS = BUILD / "tests/bench"
+CONEY = BUILD / "bin/coney"
+ENV = os.environ
+QUORUM = "bench"
+CLASSIC = "bench.classic"
+POLL_S = 0.02
+
+
+class Broker:
+    """The queues of tasks, seen by asking the broker again and again."""
+
+    def __init__(self):
+        self.connection = amqp.Connection(
+            host=f"{ENV['CONEY_BROKER_HOST']}:{ENV['CONEY_BROKER_PORT']}",
+            userid=ENV["CONEY_BROKER_USER"], password=ENV["CONEY_BROKER_PASSWORD"])
+        self.connection.connect()
+        self.channel = self.connection.channel()
+        self.version = self.connection.server_properties["version"]
+
+    def length(self, queue):
+        return self.channel.queue_declare(queue, passive=True).message_count
+
+    def consumers(self, queue):
+        return self.channel.queue_declare(queue, passive=True).consumer_count
+
+    def wait_ready(self, process, queue):
+        """Seconds from its start until it consumes."""
+        while self.consumers(queue) == 0:
+            process.check()
+            time.sleep(0.002)
+        return time.monotonic() - process.started
+
+    def wait_gone(self, queue):
+        while self.consumers(queue) > 0:
+            time.sleep(POLL_S)
+
+    def fill(self, queue, count, task):
+        self.channel.queue_purge(queue)
+        send(queue, count, task)
+        while self.length(queue) < count:
+            time.sleep(POLL_S)
+
+
+def send(queue, count, task, rate=0, arguments="[]"):
+    done = subprocess.run([PROGRAMS / "bench_send", config_file("sender"), queue, task,
+                           str(count), str(rate), arguments], check=True, capture_output=True,
+                          text=True)
+    return json.loads(done.stdout)
+
+
+def config_file(name, tls=False, **worker):
+    """Coney's configuration, its path; both queues are declared by it."""
+    config = {
+        "broker": {"urls": [ENV["CONEY_BROKER_URL" if tls else "CONEY_BROKER_PLAIN_URL"]],
+                   "password_file": ENV["CONEY_BROKER_PASSWORD_FILE"],
+                   **({"tls": {"ca": ENV["CONEY_CA"]}} if tls else {})},
+        "worker": {"plugins": [str(PROGRAMS / "bench_tasks.so")], "concurrency": 2,
+                   "log_level": "warning", **worker},
+        "results": {"url": "none"},
+        "queues": {QUORUM: {"declare": "active", "type": "quorum"},
+                   CLASSIC: {"declare": "active", "type": "classic"}},
+        "tasks": {"*": {"retry": {"max": 1, "base": "1s", "jitter": "none"}},
+                  "bench.command": {"command": ["/bin/true"]}},
+    }
+    path = BUILD / f"{name}.yaml"
+    path.write_text(json.dumps(config))
+    return path
+
+
+class Contender:
+    """`share`: of the tasks that a drain gives the fastest."""
+
+    def __init__(self, command, settings, queue=QUORUM, share=1.0, task="bench.noop"):
+        self.command = command
+        self.settings = settings
+        self.queue = queue
+        self.share = share
+        self.task = task
+
+    def start(self):
+        return processes.Process(self.command())
+
+
+def coney(name, **options):
+    return lambda: [CONEY, "worker", "--config", config_file(name, **options)]
+
+
+def bare(prefetch, batch):
+    return lambda: [PROGRAMS / "bare_consumer", ENV["CONEY_BROKER_HOST"], ENV["CONEY_BROKER_PORT"],
+                    ENV["CONEY_BROKER_USER"], ENV["CONEY_BROKER_PASSWORD"], QUORUM, prefetch, batch]
+
+
+CONTENDERS = {
+    "bare, acks in batches": Contender(
+        bare(1024, 64), "rabbitmq-c, blocking, one ack for 64 messages, prefetch 1024"),
+    "bare, ack each": Contender(
+        bare(1024, 1), "rabbitmq-c, blocking, an ack for each message, prefetch 1024"),
+    "Coney": Contender(coney("plain"), "2 runners, late acks, native task, no TLS", share=0.5),
+    "Coney, TLS": Contender(coney("tls", tls=True), "the same with TLS", share=0.5),
+    "Coney, prefetch 256": Contender(coney("deep", prefetch=256), "the same without TLS",
+                                     share=0.5),
+    "Coney, command": Contender(coney("command"), "2 runners, /bin/true for each task",
+                                share=0.05, task="bench.command"),
+    "Celery": Contender(
+        lambda: [sys.executable, HERE / "celery_app.py"],
+        "prefork, 2 processes, late acks, prefetch 64, no results, classic queue",
+        queue=CLASSIC, share=0.2),
+}

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: MIT
+"""What is measured, as processes: started, ready, what they have used, stopped."""
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+
+
+def children_of(pid):
+    found = []
+    for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+        found += map(int, (task / "children").read_text().split())
+    return found
+
+
+def tree_of(pid):
+    """`pid` first, then all below it."""
+    found = [pid]
+    for one in found:
+        try:
+            found += children_of(one)
+        except FileNotFoundError:  # it has ended meanwhile
+            pass
+    return found
+
+
+def cpu_s(pid):
+    """Of a process and those that it has waited for; 0: it is gone."""
+    try:
+        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return 0.0
+    return sum(map(int, fields[11:15])) * TICK_S
+
+
+def pss_kib(pid):
+    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise ValueError(f"/proc/{pid}/smaps_rollup has no Pss")
+
+
+class Process:
+    """A program and those below it; entered when it has been started."""
+
+    def __init__(self, command, environment=None):
+        self.command = list(map(str, command))
+        self.environment = dict(os.environ, **(environment or {}))
+
+    def __enter__(self):
+        self.output = tempfile.TemporaryFile("w+")
+        self.started = time.monotonic()
+        self.process = subprocess.Popen(self.command, env=self.environment,
+                                        stdin=subprocess.DEVNULL, stdout=self.output,
+                                        stderr=subprocess.STDOUT)
+        return self
+
+    def check(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"{self.command[0]} has ended: {self.process.returncode}")
+
+    def text(self):
+        size = os.fstat(self.output.fileno()).st_size
+        return os.pread(self.output.fileno(), size, 0).decode(errors="replace")
+
+    def cpu_s(self):
+        """(of the process itself, of those below it)"""
+        own, *others = tree_of(self.process.pid)
+        return cpu_s(own), sum(map(cpu_s, others))
+
+    def pss_kib(self):
+        """(of the process itself, of each of those below it)"""
+        own, *others = tree_of(self.process.pid)
+        return pss_kib(own), [pss_kib(pid) for pid in others]
+
+    def __exit__(self, kind, value, trace):
+        self.process.terminate()
+        try:
+            self.process.wait(30)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if kind is not None:
+            print(f"--- {' '.join(self.command)}\n{self.text()[-4000:]}---")
+        self.output.close()
