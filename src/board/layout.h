@@ -19,7 +19,7 @@
 
 #define LAYOUT_MAGIC UINT64_C(0x64616f4279656e43) /* "CneyBoad" */
 
-enum { LAYOUT_VERSION = 3, LAYOUT_RING_SIZE = 64 * 1024, LAYOUT_BUILD_SIZE = 32 };
+enum { LAYOUT_VERSION = 4, LAYOUT_RING_SIZE = 64 * 1024, LAYOUT_BUILD_SIZE = 32 };
 
 /* What must be equal on both sides; written once, before the runner exists. */
 struct layout_header {

@@ -129,6 +129,7 @@ enum coney_rc record_job_encode(
     put_text(&w, job->queue, OPTIONAL);
     put_i64(&w, job->retries);
     put_u32(&w, job->redelivered ? 1 : 0);
+    put_u32(&w, job->wants_rss ? 1 : 0);
     put_range(&w, job->soft_ms, RECORD_NONE, INT64_MAX);
     put_range(&w, job->hard_ms, RECORD_NONE, INT64_MAX);
     put_u32(&w, (uint32_t)job->handler);
@@ -356,6 +357,7 @@ enum coney_rc record_job_decode(struct bytes in, struct arena *arena,
     job->queue = take_text(&r, OPTIONAL);
     job->retries = take_i64(&r);
     job->redelivered = take_choice(&r, 2) == 1;
+    job->wants_rss = take_choice(&r, 2) == 1;
     job->soft_ms = take_range(&r, RECORD_NONE, INT64_MAX);
     job->hard_ms = take_range(&r, RECORD_NONE, INT64_MAX);
     job->handler = (enum record_handler)take_choice(&r, RECORD_SERVER + 1);

@@ -61,6 +61,7 @@ struct record_job {
     const char *queue;
     int64_t retries;
     bool redelivered;
+    bool wants_rss;  /* the outcome is to say rss_kib */
     int64_t soft_ms; /* after the start; RECORD_NONE */
     int64_t hard_ms;
     enum record_handler handler;
@@ -98,10 +99,11 @@ struct record_outcome {
     int64_t max_retries;   /* RETRY, FAIL: RECORD_NONE: the policy's */
     int64_t started_us;    /* wall time */
     int64_t duration_ms;
-    int64_t rss_kib;     /* resident memory of the runner now; RECORD_NONE: unknown */
-    int64_t max_rss_kib; /* peak: of the command, else of the runner's whole life */
-    int exit_status;     /* of a command; -1: none */
-    int signal;          /* that ended a command; 0: none */
+    int64_t rss_kib; /* resident memory afterwards, if it is wanted; RECORD_NONE: unknown
+                      */
+    int64_t max_rss_kib;      /* peak: of the command, else of the runner's whole life */
+    int exit_status;          /* of a command; -1: none */
+    int signal;               /* that ended a command; 0: none */
     struct bytes stderr_tail; /* of a command: the last RECORD_STDERR_MAX bytes. A native
                                  task's stderr is read by the master, see board.h */
 };

@@ -203,7 +203,7 @@ static enum coney_rc post_outcome(
         struct runner *r, struct attempt *a, struct coney_error *err)
 {
     struct record_outcome o = *attempt_finish(a);
-    if (o.rss_kib == RECORD_NONE)
+    if (a->job->wants_rss && o.rss_kib == RECORD_NONE)
         o.rss_kib = process_rss_kib();
     if (o.max_rss_kib == RECORD_NONE)
         o.max_rss_kib = process_max_rss_kib();

@@ -402,7 +402,8 @@ static bool ask(struct server *s, struct attempt *a)
                         : error_set_nomem(&err);
     if (rc == CONEY_ENOTFOUND)
         return false;
-    a->outcome.rss_kib = server_proc_rss_kib(&s->proc);
+    if (a->job->wants_rss)
+        a->outcome.rss_kib = server_proc_rss_kib(&s->proc);
     a->outcome.max_rss_kib = server_proc_max_rss_kib(&s->proc);
     if (rc == CONEY_ECLOSED)
         keep_crash(a, &s->proc);

@@ -32,6 +32,7 @@ static struct record_job record_of(const struct assignment *a)
             .queue = a->queue,
             .retries = a->retries,
             .redelivered = a->redelivered,
+            .wants_rss = a->policy->max_memory != CONFIG_NONE,
             .soft_ms = a->soft_ms,
             .hard_ms = a->hard_ms,
             .handler = RECORD_NATIVE,

@@ -22,6 +22,7 @@ static struct record_job full_job(void)
             .queue = "coney.high",
             .retries = 2,
             .redelivered = true,
+            .wants_rss = true,
             .soft_ms = 60000,
             .hard_ms = RECORD_NONE,
             .handler = RECORD_COMMAND,
@@ -87,6 +88,7 @@ static void a_command_job_comes_back_whole(void **state)
     assert_string_equal(back.queue, "coney.high");
     assert_int_equal(back.retries, 2);
     assert_true(back.redelivered);
+    assert_true(back.wants_rss);
     assert_int_equal(back.soft_ms, 60000);
     assert_int_equal(back.hard_ms, RECORD_NONE);
     assert_int_equal(back.handler, RECORD_COMMAND);

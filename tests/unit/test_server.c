@@ -137,6 +137,8 @@ static void one_server_runs_task_after_task(void **state)
     long pid = run_for_number(f);
     assert_true(pid > 0 && pid != getpid());
     assert_int_equal(run_for_number(f), pid);
+    assert_int_equal(f->attempt.outcome.rss_kib, RECORD_NONE);
+    f->job.wants_rss = true;
     assert_int_equal(run_for_number(f), pid);
     assert_true(f->attempt.outcome.rss_kib > 0);
     assert_true(f->attempt.outcome.max_rss_kib >= f->attempt.outcome.rss_kib);
