@@ -7,6 +7,7 @@ import tempfile
 import time
 
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
+GONE = (FileNotFoundError, ProcessLookupError)  # what /proc says of a process that has ended
 
 
 def children_of(pid):
@@ -22,7 +23,7 @@ def tree_of(pid):
     for one in found:
         try:
             found += children_of(one)
-        except FileNotFoundError:  # it has ended meanwhile
+        except GONE:
             pass
     return found
 
@@ -31,16 +32,18 @@ def cpu_s(pid):
     """Of a process and those that it has waited for; 0: it is gone."""
     try:
         fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
+    except GONE:
         return 0.0
     return sum(map(int, fields[11:15])) * TICK_S
 
 
 def pss_kib(pid):
-    for line in pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
-        if line.startswith("Pss:"):
-            return int(line.split()[1])
-    raise ValueError(f"/proc/{pid}/smaps_rollup has no Pss")
+    """0: it is gone."""
+    try:
+        lines = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except GONE:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 class Process:
@@ -74,7 +77,7 @@ class Process:
     def pss_kib(self):
         """(of the process itself, of each of those below it)"""
         own, *others = tree_of(self.process.pid)
-        return pss_kib(own), [pss_kib(pid) for pid in others]
+        return pss_kib(own), [kib for kib in map(pss_kib, others) if kib > 0]
 
     def __exit__(self, kind, value, trace):
         self.process.terminate()
