@@ -30,7 +30,6 @@ class Broker:
             userid=ENV["CONEY_BROKER_USER"], password=ENV["CONEY_BROKER_PASSWORD"])
         self.connection.connect()
         self.channel = self.connection.channel()
-        self.version = self.connection.server_properties["version"]
 
     def length(self, queue):
         return self.channel.queue_declare(queue, passive=True).message_count

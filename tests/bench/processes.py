@@ -49,16 +49,14 @@ def pss_kib(pid):
 class Process:
     """A program and those below it; entered when it has been started."""
 
-    def __init__(self, command, environment=None):
+    def __init__(self, command):
         self.command = list(map(str, command))
-        self.environment = dict(os.environ, **(environment or {}))
 
     def __enter__(self):
         self.output = tempfile.TemporaryFile("w+")
         self.started = time.monotonic()
-        self.process = subprocess.Popen(self.command, env=self.environment,
-                                        stdin=subprocess.DEVNULL, stdout=self.output,
-                                        stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL,
+                                        stdout=self.output, stderr=subprocess.STDOUT)
         return self
 
     def check(self):
