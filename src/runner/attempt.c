@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "base/json_part.h"
 #include "base/rng.h"
 #include "base/utf8.h"
 
@@ -49,7 +50,8 @@ const struct record_outcome *attempt_finish(struct attempt *a)
 
 void attempt_fini(struct attempt *a)
 {
-    json_decref(a->body);
+    json_decref(a->args);
+    json_decref(a->kwargs);
     buffer_fini(&a->value);
     buffer_fini(&a->sent);
     arena_free(a->arena);
@@ -72,25 +74,34 @@ bool attempt_deadline(const struct attempt *a, int64_t *deadline_us)
     return true;
 }
 
-bool attempt_decode(struct attempt *a, json_t **args, json_t **kwargs)
+/* The body's element at @index; the others are not parsed. NULL: an error is set. */
+static json_t *decode_part(struct attempt *a, size_t index)
 {
     const struct json_limits limits = {
             .text_max = SIZE_MAX, .values_max = SIZE_MAX, .depth_max = DEPTH_MAX};
     struct coney_error err;
-    enum coney_rc rc = json_read(a->job->body, &limits, &a->body, &err);
-    if (rc != CONEY_OK) {
+    json_t *part = NULL;
+    enum coney_rc rc = json_read(json_element(a->job->body, index), &limits, &part, &err);
+    if (rc != CONEY_OK)
         attempt_set_errorf(a, RECORD_FAIL,
                 rc == CONEY_ENOMEM ? "MemoryError" : "TypeError",
                 "the arguments can't be read: %s", err.text);
+    return part;
+}
+
+bool attempt_decode(struct attempt *a, json_t **args, json_t **kwargs)
+{
+    a->args = decode_part(a, 0);
+    a->kwargs = a->args ? decode_part(a, 1) : NULL;
+    if (!a->kwargs)
         return false;
-    }
-    *args = json_array_get(a->body, 0);
-    *kwargs = json_array_get(a->body, 1);
-    if (!json_is_array(*args) || !json_is_object(*kwargs)) {
+    if (!json_is_array(a->args) || !json_is_object(a->kwargs)) {
         attempt_set_error(a, RECORD_FAIL, "TypeError",
                 "the arguments must be an array and an object");
         return false;
     }
+    *args = a->args;
+    *kwargs = a->kwargs;
     return true;
 }
 

@@ -29,12 +29,12 @@ struct attempt_host {
 struct attempt {
     const struct record_job *job; /* borrowed; likewise the host */
     const struct attempt_host *host;
-    struct arena *arena; /* owned; texts of the outcome */
-    struct buffer value; /* owned; its result */
-    struct buffer sent;  /* owned; "[" and the signatures that it wants sent */
-    json_t *body;        /* owned; [args, kwargs, ...] once decoded */
-    int64_t started_us;  /* wall time */
-    int64_t started_ms;  /* monotonic clock */
+    struct arena *arena;   /* owned; texts of the outcome */
+    struct buffer value;   /* owned; its result */
+    struct buffer sent;    /* owned; "[" and the signatures that it wants sent */
+    json_t *args, *kwargs; /* owned; NULL until decoded */
+    int64_t started_us;    /* wall time */
+    int64_t started_ms;    /* monotonic clock */
     struct record_outcome outcome;
 };
 
@@ -45,7 +45,8 @@ enum coney_rc attempt_init(struct attempt *a, const struct record_job *job,
 const struct record_outcome *attempt_finish(struct attempt *a);
 void attempt_fini(struct attempt *a);
 
-/* Decode the job's body. False: it is malformed or memory is short, and the outcome says
+/* Decode the arguments in the job's body, which the master has found to be JSON; the rest
+ * of it is not parsed. False: they are malformed or memory is short, and the outcome says
  * so. On success *@args is an array and *@kwargs an object, borrowed. */
 bool attempt_decode(struct attempt *a, json_t **args, json_t **kwargs) CONEY_MUST_CHECK;
 

