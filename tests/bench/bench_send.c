@@ -2,13 +2,13 @@
 /*
  * bench_send.c - a sender with libconey, as fast as it can be or at fixed times.
  *
- *     bench_send CONFIG QUEUE TASK COUNT RATE [ARGUMENTS | @FILE]
+ *     bench_send CONFIG QUEUE TASK COUNT RATE [ARGUMENTS | @FILE | #SIZE]
  *
  * RATE is a second, 0: as fast as possible. ARGUMENTS is a JSON array; with @FILE each
- * message has the monotonic time in nanoseconds at which it is sent, and FILE. The n-th
- * message is due n / RATE seconds after the first, whatever happened to those before it.
- * Prints, as JSON, how long it took until the last was confirmed, and how late the latest
- * was sent.
+ * message has the monotonic time in nanoseconds at which it is sent, and FILE; with #SIZE
+ * it is a string of so many bytes. The n-th message is due n / RATE seconds after the
+ * first, whatever happened to those before it. Prints, as JSON, how long it took until
+ * the last was confirmed, and how late the latest was sent.
  */
 #include <coney/client.h>
 
@@ -16,6 +16,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 enum { NS = 1000000000, FLUSH_MS = 600000 };
@@ -40,10 +41,23 @@ static int fail(const char *what, const struct coney_error *err)
     return 1;
 }
 
+static json_t *long_text(size_t size)
+{
+    char *text = malloc(size + 1);
+    json_t *args = NULL;
+    if (text) {
+        memset(text, 'x', size);
+        args = json_pack("[s%]", text, size);
+    }
+    free(text);
+    return args;
+}
+
 static char *arguments(const char *given)
 {
     json_t *args = given[0] == '@' ? json_pack("[I, s]", (json_int_t)now_ns(), given + 1)
-                                   : json_loads(given, 0, NULL);
+                   : given[0] == '#' ? long_text(strtoul(given + 1, NULL, 10))
+                                     : json_loads(given, 0, NULL);
     char *text = args ? json_dumps(args, JSON_COMPACT) : NULL;
     json_decref(args);
     return text;

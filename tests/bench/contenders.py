@@ -10,6 +10,7 @@ import time
 import amqp
 
 import processes
+import sidekiq
 
 HERE = pathlib.Path(__file__).parent
 BUILD = pathlib.Path(os.environ["CONEY_BENCH_BUILD"])
@@ -48,9 +49,9 @@ class Broker:
         while self.consumers(queue) > 0:
             time.sleep(POLL_S)
 
-    def fill(self, queue, count, task):
+    def fill(self, queue, count, task, arguments="[]"):
         self.channel.queue_purge(queue)
-        send(queue, count, task)
+        send(queue, count, task, arguments=arguments)
         while self.length(queue) < count:
             time.sleep(POLL_S)
 
@@ -62,7 +63,7 @@ def send(queue, count, task, rate=0, arguments="[]"):
     return json.loads(done.stdout)
 
 
-def config_file(name, tls=False, **worker):
+def config_file(name, tls=False, results=False, events=False, **worker):
     """Coney's configuration, its path; both queues are declared by it."""
     config = {
         "broker": {"urls": [ENV["CONEY_BROKER_URL" if tls else "CONEY_BROKER_PLAIN_URL"]],
@@ -70,7 +71,10 @@ def config_file(name, tls=False, **worker):
                    **({"tls": {"ca": ENV["CONEY_CA"]}} if tls else {})},
         "worker": {"plugins": [str(PROGRAMS / "bench_tasks.so")], "concurrency": 2,
                    "log_level": "warning", **worker},
-        "results": {"url": "none"},
+        "results": {"url": ENV["CONEY_REDIS_URL"],
+                    "password_file": ENV["CONEY_REDIS_PASSWORD_FILE"]} if results
+        else {"url": "none"},
+        "events": {"enabled": events},
         "queues": {QUORUM: {"declare": "active", "type": "quorum"},
                    CLASSIC: {"declare": "active", "type": "classic"}},
         "tasks": {"*": {"retry": {"max": 1, "base": "1s", "jitter": "none"}},
@@ -82,14 +86,16 @@ def config_file(name, tls=False, **worker):
 
 
 class Contender:
-    """`share`: of the tasks that a drain gives the fastest."""
+    """`share`: of the tasks that a drain gives the fastest. `source`: what has its queue."""
 
-    def __init__(self, command, settings, queue=QUORUM, share=1.0, task="bench.noop"):
+    def __init__(self, command, settings, queue=QUORUM, share=1.0, task="bench.noop",
+                 source=Broker):
         self.command = command
         self.settings = settings
         self.queue = queue
         self.share = share
         self.task = task
+        self.source = source
 
     def start(self):
         return processes.Process(self.command())
@@ -104,6 +110,11 @@ def bare(prefetch, batch):
                     ENV["CONEY_BROKER_USER"], ENV["CONEY_BROKER_PASSWORD"], QUORUM, prefetch, batch]
 
 
+def ruby(threads):
+    return lambda: ["env", f"REDIS_URL={ENV['CONEY_REDIS_AUTH_URL']}", "sidekiq", "-q", "bench",
+                    "-r", HERE / "sidekiq_app.rb", "-c", threads]
+
+
 CONTENDERS = {
     "bare, acks in batches": Contender(
         bare(1024, 64), "rabbitmq-c, blocking, one ack for 64 messages, prefetch 1024"),
@@ -113,10 +124,32 @@ CONTENDERS = {
     "Coney, TLS": Contender(coney("tls", tls=True), "the same with TLS", share=0.5),
     "Coney, prefetch 256": Contender(coney("deep", prefetch=256), "the same without TLS",
                                      share=0.5),
+    "Coney, results": Contender(coney("results", results=True),
+                                "as it comes, results kept in redis on the same machine",
+                                share=0.2),
+    "Coney, events": Contender(coney("events", events=True), "as it comes, events on", share=0.2),
     "Coney, command": Contender(coney("command"), "2 runners, /bin/true for each task",
                                 share=0.05, task="bench.command"),
     "Celery": Contender(
-        lambda: [sys.executable, HERE / "celery_app.py"],
+        lambda: [sys.executable, HERE / "celery_app.py", "work"],
         "prefork, 2 processes, late acks, prefetch 64, no results, classic queue",
         queue=CLASSIC, share=0.2),
+    "Sidekiq": Contender(ruby(10), "one process of 10 threads, redis, a task is lost with it",
+                         share=0.4, source=sidekiq.Queue),
+}
+# Those of workloads that want many at a time.
+WIDE = {
+    "Coney, 200 runners": Contender(coney("wide", concurrency=200), "as it comes, 200 runners"),
+    "Sidekiq, 200 threads": Contender(ruby(200), "one process of 200 threads",
+                                      source=sidekiq.Queue),
+}
+# Those that do a number of things and say how long it took.
+PROGRAMMES = {
+    "libconey": (lambda count: [PROGRAMS / "bench_send", config_file("sender"), QUORUM,
+                                "bench.noop", count, 0],
+                 "coney_send_async, all confirmed at the end, quorum queue"),
+    "Celery, publishing": (lambda count: [sys.executable, HERE / "celery_app.py", "send", count],
+                           "send_task with confirm_publish, classic queue"),
+    "bare posix_spawn": (lambda count: [PROGRAMS / "bare_spawn", count, 2, "/bin/true"],
+                         "posix_spawn and wait, two at a time"),
 }

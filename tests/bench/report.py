@@ -9,7 +9,8 @@ import subprocess
 
 
 def packages():
-    names = ["rabbitmq-server", "librabbitmq4", "libuv1", "python3-celery", "python3-amqp"]
+    names = ["rabbitmq-server", "librabbitmq4", "libuv1", "python3-celery", "python3-amqp",
+             "redis-server", "ruby-sidekiq"]
     done = subprocess.run(["dpkg-query", "-W", "-f", "${Package} ${Version}\n", *names],
                           capture_output=True, text=True, check=False)
     return dict(line.split(" ", 1) for line in done.stdout.splitlines())
@@ -47,11 +48,6 @@ def table(results):
                  for one in figures]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)
-
-
-def ratio(results, figure, ours, theirs):
-    """Of medians: how often theirs is in ours."""
-    return median_of(results[ours], figure) / median_of(results[theirs], figure)
 
 
 def markdown(report):

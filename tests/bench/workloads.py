@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: MIT
 """What is measured: each function gives figures of one contender, once."""
+import json
 import os
+import resource
+import subprocess
 import tempfile
 import time
 
 import contenders
 
 IDLE_S = 3
+QUIET_S = 3  # longer than the delay before a retry
 WARM_UP = 500  # tasks whose latency does not count
 
 
@@ -19,17 +23,21 @@ def crossing(samples, level):
     raise ValueError(f"never fell through {level}: {samples[:3]} ... {samples[-3:]}")
 
 
-def drain(broker, contender, count):
+def sample(broker, contender, process):
+    process.check()
+    return (time.monotonic(), broker.length(contender.queue), *process.cpu_s())
+
+
+def drain(broker, contender, count, task=None, arguments="[]"):
     """`count` messages wait when the contender starts. The queue's length is asked for every
     20 ms; what counts is the way from 90 % to 10 % of it, without start and tail; processor time
     is that of the contender's processes on that way."""
-    broker.fill(contender.queue, count, contender.task)
+    broker.fill(contender.queue, count, task or contender.task, arguments)
     samples = []
     pss = None
     with contender.start() as process:
         while not samples or samples[-1][1] > 0:
-            process.check()
-            samples.append((time.monotonic(), broker.length(contender.queue), *process.cpu_s()))
+            samples.append(sample(broker, contender, process))
             if pss is None and samples[-1][1] < count / 2:
                 pss = process.pss_kib()
             time.sleep(contenders.POLL_S)
@@ -41,6 +49,37 @@ def drain(broker, contender, count):
             "children, µs/task": (end[3] - start[3]) / tasks * 1e6,
             "master, KiB": pss[0],
             "a child, KiB": sum(pss[1]) / max(1, len(pss[1]))}
+
+
+def retried(broker, contender, count):
+    """Each task fails once and waits for a second. Its processor time, both attempts together,
+    from when the first hundredth is on its way until nothing has come for a while."""
+    broker.fill(contender.queue, count, "bench.once_more")
+    samples = []
+    with contender.start() as process:
+        quiet_since = None
+        while quiet_since is None or time.monotonic() - quiet_since < QUIET_S:
+            samples.append(sample(broker, contender, process))
+            if samples[-1][1] > 0:
+                quiet_since = None
+            elif quiet_since is None:
+                quiet_since = time.monotonic()
+            time.sleep(contenders.POLL_S)
+    broker.wait_gone(contender.queue)
+    start, end = crossing(samples, 0.99 * count), samples[-1]
+    tasks = 0.99 * count
+    return {"master, µs/task": (end[2] - start[2]) / tasks * 1e6,
+            "children, µs/task": (end[3] - start[3]) / tasks * 1e6}
+
+
+def programme(command):
+    """Something done again and again by a program that says how often and in what time."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    said = json.loads(done.stdout)
+    used_s = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+    return {"tasks/s": said["sent"] / said["seconds"], "µs/task": used_s / said["sent"] * 1e6}
 
 
 def idle(broker, contender):
