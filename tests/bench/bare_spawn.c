@@ -16,8 +16,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-extern char **environ;
-
 static double now_s(void)
 {
     struct timespec t;
