@@ -10,7 +10,7 @@ import instructions
 import report
 import workloads
 
-ALL = {**contenders.CONTENDERS, **contenders.WIDE}
+ALL = {**contenders.CONTENDERS, **contenders.SPECIAL}
 SPEED = "tasks/s"
 
 
@@ -41,11 +41,11 @@ WORKLOADS = {
              lambda source, name, options: workloads.idle(source, ALL[name])),
     "spin": ("Drain: tasks of 1 ms of processor time", ["Coney", "Celery", "Sidekiq"],
              drain(0.05, "bench.spin", "[1000]")),
-    "sleep": ("Drain: tasks that sleep for 100 ms", list(contenders.WIDE),
+    "sleep": ("Drain: tasks that sleep for 100 ms", ["Coney, 200 runners", "Sidekiq, 200 threads"],
               drain(0.1, "bench.sleep", "[100]")),
-    "16k": ("Drain: bodies of 16 KiB", ["bare, ack each", "Coney"],
+    "16k": ("Drain: bodies of 16 KiB", ["bare, prefetch 16", "Coney"],
             drain(0.1, arguments="#16384")),
-    "1m": ("Drain: bodies of 1 MiB", ["bare, ack each", "Coney"],
+    "1m": ("Drain: bodies of 1 MiB", ["bare, prefetch 16", "Coney"],
            drain(0.005, arguments="#1048576")),
     "retried": ("Tasks that are retried once", ["Coney"],
                 lambda source, name, options: workloads.retried(

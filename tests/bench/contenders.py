@@ -137,8 +137,11 @@ CONTENDERS = {
     "Sidekiq": Contender(ruby(10), "one process of 10 threads, redis, a task is lost with it",
                          share=0.4, source=sidekiq.Queue),
 }
-# Those of workloads that want many at a time.
-WIDE = {
+# Those of workloads that want many at a time, or few: what fits into a prefetch is gone from the
+# queue at once.
+SPECIAL = {
+    "bare, prefetch 16": Contender(
+        bare(16, 1), "rabbitmq-c, blocking, an ack for each message, prefetch 16"),
     "Coney, 200 runners": Contender(coney("wide", concurrency=200), "as it comes, 200 runners"),
     "Sidekiq, 200 threads": Contender(ruby(200), "one process of 200 threads",
                                       source=sidekiq.Queue),
