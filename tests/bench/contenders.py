@@ -11,6 +11,7 @@ import amqp
 
 import processes
 import sidekiq
+import source
 
 HERE = pathlib.Path(__file__).parent
 BUILD = pathlib.Path(os.environ["CONEY_BENCH_BUILD"])
@@ -19,11 +20,10 @@ CONEY = BUILD / "bin/coney"
 ENV = os.environ
 QUORUM = "bench"
 CLASSIC = "bench.classic"
-POLL_S = 0.02
 
 
-class Broker:
-    """The queues of tasks, seen by asking the broker again and again."""
+class Broker(source.Source):
+    """Queues of RabbitMQ."""
 
     def __init__(self):
         self.connection = amqp.Connection(
@@ -38,22 +38,11 @@ class Broker:
     def consumers(self, queue):
         return self.channel.queue_declare(queue, passive=True).consumer_count
 
-    def wait_ready(self, process, queue):
-        """Seconds from its start until it consumes."""
-        while self.consumers(queue) == 0:
-            process.check()
-            time.sleep(0.002)
-        return time.monotonic() - process.started
-
-    def wait_gone(self, queue):
-        while self.consumers(queue) > 0:
-            time.sleep(POLL_S)
-
     def fill(self, queue, count, task, arguments="[]"):
         self.channel.queue_purge(queue)
         send(queue, count, task, arguments=arguments)
         while self.length(queue) < count:
-            time.sleep(POLL_S)
+            time.sleep(source.POLL_S)
 
 
 def send(queue, count, task, rate=0, arguments="[]"):

@@ -8,9 +8,7 @@ takes."""
 import pathlib
 import re
 import tempfile
-import time
 
-import contenders
 import processes
 
 COUNTS = 1000, 3000
@@ -38,9 +36,7 @@ def drain(broker, contender, count):
              f"--callgrind-out-file={directory}/callgrind.%p", *contender.command()])
         with process:
             broker.wait_ready(process, contender.queue)
-            while broker.length(contender.queue) > 0:
-                process.check()
-                time.sleep(contenders.POLL_S)
+            broker.wait_empty(process, contender.queue)
         broker.wait_gone(contender.queue)
         return totals(directory)
 

@@ -7,28 +7,21 @@ import time
 
 import redis
 
-POLL_S = 0.02
+import source
+
 KEY = "queue:bench"
 AT_A_TIME = 1000
 
 
-class Queue:
+class Queue(source.Source):
     def __init__(self):
         self.redis = redis.Redis.from_url(os.environ["CONEY_REDIS_AUTH_URL"])
 
     def length(self, _queue):
         return self.redis.llen(KEY)
 
-    def wait_ready(self, process, _queue):
-        """Seconds from its start until it has said that it is there."""
-        while self.redis.scard("processes") == 0:
-            process.check()
-            time.sleep(0.002)
-        return time.monotonic() - process.started
-
-    def wait_gone(self, _queue):
-        while self.redis.scard("processes") > 0:
-            time.sleep(POLL_S)
+    def consumers(self, _queue):
+        return self.redis.scard("processes")
 
     def fill(self, _queue, count, task, arguments="[]"):
         self.redis.delete(KEY)

@@ -8,6 +8,7 @@ import tempfile
 import time
 
 import contenders
+import source
 
 IDLE_S = 3
 QUIET_S = 3  # longer than the delay before a retry
@@ -40,7 +41,7 @@ def drain(broker, contender, count, task=None, arguments="[]"):
             samples.append(sample(broker, contender, process))
             if pss is None and samples[-1][1] < count / 2:
                 pss = process.pss_kib()
-            time.sleep(contenders.POLL_S)
+            time.sleep(source.POLL_S)
     broker.wait_gone(contender.queue)
     start, end = crossing(samples, 0.9 * count), crossing(samples, 0.1 * count)
     tasks = 0.8 * count
@@ -64,7 +65,7 @@ def retried(broker, contender, count):
                 quiet_since = None
             elif quiet_since is None:
                 quiet_since = time.monotonic()
-            time.sleep(contenders.POLL_S)
+            time.sleep(source.POLL_S)
     broker.wait_gone(contender.queue)
     start, end = crossing(samples, 0.99 * count), samples[-1]
     tasks = 0.99 * count
@@ -109,9 +110,7 @@ def latency(broker, contender, rate, seconds):
         broker.wait_ready(process, contender.queue)
         sent = contenders.send(contender.queue, WARM_UP + int(rate * seconds), "bench.stamp",
                                rate, "@" + path)
-        while broker.length(contender.queue) > 0:
-            process.check()
-            time.sleep(contenders.POLL_S)
+        broker.wait_empty(process, contender.queue)
         time.sleep(1)
         with open(path, encoding="ascii") as file:
             lines = file.read().splitlines()
